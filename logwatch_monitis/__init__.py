@@ -1,0 +1,5 @@
+"""Sends every login of a Linux machine to a custom monitor, without touching PAM."""
+
+from logwatch_monitis._version import VERSION as __version__
+
+__all__ = ["__version__"]

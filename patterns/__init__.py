@@ -1,0 +1,1 @@
+"""The pattern files shipped with the package (``*.yaml``)."""
