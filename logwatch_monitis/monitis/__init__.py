@@ -1,0 +1,1 @@
+"""The wire: the custom monitor protocol, for both ends, so that they cannot disagree."""

@@ -1,0 +1,91 @@
+"""A request as the server reads it, and its words for what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+from .batch import MAX_CHECKTIME
+
+__all__ = [
+    "API_PATH",
+    "AUTHENTICATION_FAILURE",
+    "CUSTOM_PATH",
+    "INVALID_ACTION",
+    "INVALID_API_KEY",
+    "INVALID_CHECKSUM",
+    "INVALID_LOGIN",
+    "INVALID_MONITOR",
+    "INVALID_TOKEN",
+    "MAX_PARAMETERS",
+    "MISSING_PARAMETER",
+    "NAME_EXISTS",
+    "TOKEN_EXPIRED",
+    "api_key",
+    "parse_checktime",
+    "parse_params",
+    "wants_xml",
+]
+
+API_PATH = "/api"
+CUSTOM_PATH = "/customMonitorApi"
+MAX_PARAMETERS = 100
+
+# The first four are the service's own words, on which its clients act; of the tokens' texts only
+# the words "expire" and "Invalid" are known. The last four are ours.
+INVALID_API_KEY = "Invalid api key"
+AUTHENTICATION_FAILURE = "Authentication failure"
+INVALID_LOGIN = "Invalid username or password"
+NAME_EXISTS = "Monitor with that name already exists"
+TOKEN_EXPIRED = "Authentication token has expired"  # noqa: S105
+INVALID_TOKEN = "Invalid authentication token"  # noqa: S105
+INVALID_CHECKSUM = "Invalid checksum"
+INVALID_MONITOR = "Invalid monitorId"
+INVALID_ACTION = "Invalid action"
+MISSING_PARAMETER = "Missing parameter"
+
+_SECONDS_UNTIL = 100_000_000_000
+
+
+def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
+    """Return the parameters of a request: those of the query and those of the body, decoded once.
+
+    Pairs are separated by ``&`` alone, since values hold raw ``;``. If a name comes twice the first
+    one counts, the query before the body. Names stay as sent, because the signature covers them.
+
+    Raises:
+        ValueError: more than `MAX_PARAMETERS` pairs.
+    """
+    parts = [query, body.decode("utf-8", "replace").strip("\r\n")]
+    pairs = [pair for part in parts if part for pair in part.split("&", MAX_PARAMETERS)]
+    if len(pairs) > MAX_PARAMETERS:
+        raise ValueError(f"more than {MAX_PARAMETERS} parameters")
+    params: dict[str, str] = {}
+    for name, _, value in (pair.partition("=") for pair in pairs if pair):
+        params.setdefault(unquote_plus(name), unquote_plus(value))
+    return params
+
+
+def api_key(params: Mapping[str, str]) -> str:
+    """Return the public key, by any of its three names; empty for none."""
+    names = ("apikey", "apiKey", "publickey")
+    return next((params[name] for name in names if params.get(name)), "")
+
+
+def wants_xml(params: Mapping[str, str]) -> bool:
+    """Say whether the answer has to be XML; JSON is the default."""
+    return params.get("output", "").lower() == "xml"
+
+
+def parse_checktime(text: str) -> int:
+    """Return milliseconds since the epoch; a value that small that it must be seconds is taken so.
+
+    Raises:
+        ValueError: no whole number, or beyond the year 9999.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004
+        raise ValueError("checktime must be milliseconds since 1970")
+    value = int(text) * (1000 if int(text) < _SECONDS_UNTIL else 1)
+    if value > MAX_CHECKTIME:
+        raise ValueError("checktime lies beyond the year 9999")
+    return value
