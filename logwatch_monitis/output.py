@@ -1,0 +1,328 @@
+"""Logins as text: for a terminal, as JSON, as JSON lines and for a spreadsheet.
+
+Whatever a stranger managed to write into a log stays inert: control characters, escape sequences
+and bidirectional controls are shown as escapes, and no cell can start a formula. Only JSON carries
+the original text, and it is plain ASCII.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
+
+from logwatch_monitis.login import Login
+
+__all__ = [
+    "FORMATS",
+    "PLAIN",
+    "Terminal",
+    "Writer",
+    "csv_cell",
+    "csv_rows",
+    "json_line",
+    "pad",
+    "visible",
+    "width",
+    "writer",
+]
+
+FORMATS = ("human", "json", "jsonl", "csv")
+
+_COLUMNS = ("id", "time", "user_login", "host", "srv", "kind", "machine", "program", "pid", "rule")
+_CSV_COLUMNS = (*_COLUMNS, "fields", "path", "offset", "line")
+_TITLES = ("TIME", "USER", "HOST", "SERVICE", "KIND", "MACHINE")
+_KIND = _TITLES.index("KIND")
+_COLOURS = {"login": "32", "command": "33", "session": "36"}
+_MIN_DETAILS = 16
+_FORMULA = re.compile(r"""(^|[;,|])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])""")
+
+
+class Terminal(NamedTuple):
+    """What the stream that a user looks at can show.
+
+    Attributes:
+        interactive: a person sits there.
+        colour: colours are welcome.
+        columns: how many characters fit on a line; 0 for any number.
+        encoding: of its characters.
+    """
+
+    interactive: bool = False
+    colour: bool = False
+    columns: int = 0
+    encoding: str = "utf-8"
+
+    @classmethod
+    def of(cls, stream: TextIO, environ: Mapping[str, str] = os.environ) -> Terminal:
+        """Return what *stream* can show; https://no-color.org says who decides on colours."""
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        if not stream.isatty():
+            return cls(encoding=encoding)
+        colour = not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+        return cls(True, colour, _columns(stream), encoding)
+
+    def paint(self, text: str, code: str) -> str:
+        """Return *text* in the colour of the SGR *code*, or as it is."""
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
+
+
+PLAIN = Terminal()
+"""A file or a pipe."""
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 80
+
+
+# -- text ----------------------------------------------------------------------------------------
+
+
+def visible(text: str) -> str:
+    r"""Return *text* with everything unprintable as ``\x1b``, ``\n``, ``\u202e``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a printable *text* takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def pad(text: str, columns: int) -> str:
+    """Return *text* with blanks up to *columns*; a longer text stays whole."""
+    return text + " " * (columns - width(text))
+
+
+def _cut(text: str, columns: int) -> str:
+    if width(text) <= columns:
+        return text
+    while width(text) > columns - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def csv_cell(value: Any) -> str:
+    """Return *value* for a CSV cell that no spreadsheet takes for a formula.
+
+    A quote is put before what would begin one, behind separators too: a spreadsheet of another
+    country splits at other characters. See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if not isinstance(value, str):
+        return "" if value is None else _json(value)
+    return _FORMULA.sub(r"\1\2'\3", visible(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+# -- one login -----------------------------------------------------------------------------------
+
+
+def json_line(login: Login) -> str:
+    """Return exactly ``json.dumps(login.as_dict(), separators=(",", ":"))``, three times as fast.
+
+    ASCII alone: so it is valid whatever a file name or a line holds, and inert on a terminal.
+    """
+    # Unpacking once is cheaper than an attribute look-up for every value.
+    (
+        name,
+        time,
+        user,
+        host,
+        srv,
+        kind,
+        machine,
+        program,
+        pid,
+        rule,
+        fields,
+        path,
+        offset,
+        line,
+        _,
+    ) = login
+    quote = encode_basestring_ascii
+    second, fraction = divmod(time, 1_000_000)
+    return (
+        f'{{"id":{quote(name)},"time":"{_second(second)}.{fraction:06d}+00:00",'
+        f'"user_login":{quote(user)},"host":{quote(host)},'
+        f"{_origin(srv, kind, machine, program)}"
+        f'"pid":{"null" if pid is None else pid},"rule":{quote(rule)},"fields":{_fields(fields)},'
+        f'"source":{{"path":{quote(path)},"offset":{offset}}},'
+        f'"line":{quote(line.decode("utf-8", "backslashreplace"))}}}'
+    )
+
+
+@lru_cache(maxsize=64)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
+@lru_cache(maxsize=256)
+def _origin(srv: str, kind: str, machine: str, program: str) -> str:
+    pairs = {"srv": srv, "kind": kind, "machine": machine, "program": program}
+    return _json(pairs)[1:-1] + ","
+
+
+def _fields(fields: Mapping[str, Any]) -> str:
+    quote = encode_basestring_ascii
+    try:
+        pairs = [f"{quote(key)}:{quote(value)}" for key, value in fields.items()]
+    except TypeError:
+        return _json(dict(fields))
+    return f"{{{','.join(pairs)}}}"
+
+
+# -- many logins ---------------------------------------------------------------------------------
+
+
+class Writer(Protocol):
+    """Takes logins in their order and writes them somewhere, each batch at once."""
+
+    def write(self, logins: Sequence[Login]) -> None:
+        """Write *logins* and hand them to the operating system."""
+
+    def close(self) -> None:
+        """Write what completes the output; the stream stays open."""
+
+
+def writer(form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo = UTC) -> Writer:
+    """Return the writer for one of `FORMATS`.
+
+    Args:
+        form: the format's name.
+        sink: takes the bytes.
+        terminal: what *sink* leads to; the human format alone looks at it.
+        zone: whose clock the human format shows.
+    """
+    if form == "human":
+        return _Human(sink, terminal, zone)
+    makers: dict[str, Callable[[BinaryIO], Writer]] = {
+        "jsonl": _JsonLines,
+        "json": _JsonArray,
+        "csv": _Csv,
+    }
+    return makers[form](sink)
+
+
+class _JsonLines:
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+
+    def write(self, logins: Sequence[Login]) -> None:
+        if logins:
+            self._sink.write(("\n".join(map(json_line, logins)) + "\n").encode("ascii"))
+            self._sink.flush()
+
+    def close(self) -> None:
+        self._sink.flush()
+
+
+class _JsonArray:
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self._before = "[\n"
+
+    def write(self, logins: Sequence[Login]) -> None:
+        if logins:
+            text = self._before + ",\n".join(map(json_line, logins))
+            self._before = ",\n"
+            self._sink.write(text.encode("ascii"))
+            self._sink.flush()
+
+    def close(self) -> None:
+        self._sink.write(b"[]\n" if self._before == "[\n" else b"\n]\n")
+        self._sink.flush()
+
+
+class _Csv:
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self._rows([_CSV_COLUMNS])
+
+    def write(self, logins: Sequence[Login]) -> None:
+        self._rows([[csv_cell(value) for value in _csv_values(login)] for login in logins])
+
+    def close(self) -> None:
+        self._sink.flush()
+
+    def _rows(self, rows: Sequence[Sequence[str]]) -> None:
+        self._sink.write(csv_rows(rows).encode("utf-8", "backslashreplace"))
+        self._sink.flush()
+
+
+def csv_rows(rows: Iterable[Sequence[str]]) -> str:
+    """Return cells, made safe by `csv_cell`, as lines of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _csv_values(login: Login) -> list[Any]:
+    record = login.as_dict()
+    tail = [_json(record["fields"]), login.path, login.offset, record["line"]]
+    return [*(record[name] for name in _COLUMNS), *tail]
+
+
+class _Human:
+    """Aligned columns that widen as longer values come; what else the line said stands behind them.
+
+    On a narrow terminal these details are shortened or left out; who, whence and when never are.
+    """
+
+    def __init__(self, sink: BinaryIO, terminal: Terminal, zone: tzinfo) -> None:
+        self._sink = sink
+        self._terminal = terminal
+        self._zone = zone
+        self._widths = [0] * len(_TITLES)
+
+    def write(self, logins: Sequence[Login]) -> None:
+        rows = [self._cells(login) for login in logins]
+        head = [_TITLES] if rows and not any(self._widths) else []
+        for row in (*head, *rows):
+            self._widths = list(map(max, self._widths, map(width, row)))
+        lines = [self._terminal.paint(self._line(row, ""), "1") for row in head]
+        lines += [
+            self._line(row, self._details(login)) for row, login in zip(rows, logins, strict=True)
+        ]
+        text = "".join(line + "\n" for line in lines)
+        self._sink.write(text.encode(self._terminal.encoding, "backslashreplace"))
+        self._sink.flush()
+
+    def close(self) -> None:
+        self._sink.flush()
+
+    def _cells(self, login: Login) -> tuple[str, ...]:
+        time = datetime.fromtimestamp(login.time // 1_000_000, self._zone)
+        values = login.user_login, login.host, login.srv, login.kind, login.machine
+        return (time.isoformat(" "), *map(visible, values))
+
+    def _details(self, login: Login) -> str:
+        text = visible(" ".join(f"{name}={value}" for name, value in login.fields.items()))
+        room = self._terminal.columns - sum(self._widths) - 2 * len(self._widths)
+        if not self._terminal.columns:
+            return text
+        return _cut(text, room) if room >= _MIN_DETAILS else ""
+
+    def _line(self, row: Sequence[str], details: str) -> str:
+        cells = [pad(cell, columns) for cell, columns in zip(row, self._widths, strict=True)]
+        if row[_KIND] in _COLOURS:
+            cells[_KIND] = self._terminal.paint(cells[_KIND], _COLOURS[row[_KIND]])
+        return "  ".join([*cells, details]).rstrip()
