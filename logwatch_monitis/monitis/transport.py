@@ -1,0 +1,260 @@
+"""Carries requests over HTTP with the requests package, and trusts the other side with nothing.
+
+The only module that imports requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, IncompleteRead, ReadTimeoutError
+
+from logwatch_monitis._version import VERSION
+from logwatch_monitis.errors import UnreachableError
+from logwatch_monitis.seams import Reply
+
+from .deadline import Deadlines, Handle, current_call
+from .lists import encode_cell
+from .replies import MAX_REPLY
+
+__all__ = ["RequestsTransport"]
+
+_HEADERS = {
+    "User-Agent": f"logwatch-monitis/{VERSION}",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",  # nothing to unpack, so nothing that can explode
+}
+_FORM = _HEADERS | {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class RequestsTransport:
+    """One pool of kept-alive connections; may be used from several threads.
+
+    Nothing comes from the environment: no proxy, no netrc. Certificates are verified against the
+    system's authorities and those of certifi. Redirects are not followed, cookies not kept, answers
+    not decompressed; no request is repeated.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: float = 10.0,
+        read: float = 30.0,
+        total: float = 60.0,
+        connections: int = 4,
+        proxy: str = "",
+    ) -> None:
+        """Make a transport; nothing is sent yet.
+
+        Args:
+            connect: seconds for one address to accept the connection, and for TLS.
+            read: seconds between two pieces of an answer.
+            total: seconds for the whole exchange, looking up the name left out.
+            connections: how many are kept for later.
+            proxy: address of a proxy, empty for none.
+        """
+        self._timeout = (connect, read)
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._deadlines = Deadlines(total)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
+
+    def send(self, method: str, url: str, params: Mapping[str, str]) -> Reply:
+        """Send *params* (query of a GET, form of a POST) and return the whole reply.
+
+        Raises:
+            UnreachableError: no complete reply came, or a redirect. The text says why, and of the
+                address no more than the host.
+        """
+        with self._deadlines.call() as call:
+            try:
+                return self._exchange(_prepare(method, url, params))
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                reason = call.ended or self._reason(error)
+        # Raised out here so that it carries no context: those errors hold the keys in the address.
+        raise UnreachableError(f"{urlsplit(url).hostname}: {reason}")
+
+    def close(self) -> None:
+        """Close the connections; an exchange under way ends at once with UnreachableError."""
+        self._deadlines.close()
+        self._session.close()
+
+    def _exchange(self, request: requests.PreparedRequest) -> Reply:
+        response = self._session.send(
+            request,
+            stream=True,
+            timeout=self._timeout,
+            allow_redirects=False,
+            proxies=self._proxies,
+        )
+        with contextlib.closing(response):
+            return _read(response)
+
+    def _reason(self, error: Exception) -> str:
+        causes = list(_causes(error))
+        for kind, text in _REASONS.items():
+            for cause in causes:
+                if isinstance(cause, kind):
+                    connect, read = self._timeout
+                    return text.format(cause, cause=cause, connect=connect, read=read)
+        return type(error).__name__
+
+
+class _UnusableError(ValueError):
+    """Raised for an answer that nobody should read; the text is the reason."""
+
+
+# The first kind counts that occurs anywhere among the causes.
+_REASONS: Mapping[type[BaseException], str] = {
+    _UnusableError: "{0}",
+    socket.gaierror: "its name cannot be resolved",
+    ssl.SSLCertVerificationError: "its certificate is not trusted: {cause.verify_message}",
+    ConnectTimeoutError: "no connection within {connect:g} s",
+    ReadTimeoutError: "no answer within {read:g} s",
+    TimeoutError: "no answer within {connect:g} s",
+    ssl.SSLError: "TLS failed: {cause.reason}",
+    ConnectionRefusedError: "connection refused",
+    http.client.RemoteDisconnected: "connection closed before an answer came",
+    ConnectionResetError: "connection reset",
+    IncompleteRead: "the answer broke off",
+    http.client.IncompleteRead: "the answer broke off",
+    http.client.HTTPException: "the answer is not HTTP",
+    OSError: "{cause.strerror}",
+}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error* and whatever it wraps, by any of the ways that the packages use."""
+    if error is not None:
+        yield error
+        for inner in (*error.args, getattr(error, "reason", None), error.__cause__):
+            if isinstance(inner, BaseException):
+                yield from _causes(inner)
+
+
+def _prepare(method: str, url: str, params: Mapping[str, str]) -> requests.PreparedRequest:
+    text = "&".join([f"{encode_cell(name)}={encode_cell(params[name])}" for name in params])
+    request = requests.PreparedRequest()
+    if method == "GET":
+        request.prepare(method=method, url=f"{url}?{text}", headers=_HEADERS)
+    else:
+        request.prepare(method=method, url=url, headers=_FORM, data=text)
+    return request
+
+
+def _read(response: requests.Response) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if response.is_redirect:
+        target = urlsplit(headers["location"])
+        where = (
+            f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
+            if target.netloc
+            else "elsewhere"
+        )
+        raise _UnusableError(f"redirects to {where[:200]!r}, which is not followed")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise _UnusableError("the answer is compressed, which was not asked for")
+    body = response.raw.read(MAX_REPLY + 1, decode_content=False)
+    if len(body) > MAX_REPLY:
+        raise _UnusableError(f"the answer is longer than {MAX_REPLY} bytes")
+    return Reply(response.status_code, headers, body)
+
+
+class _Watched:
+    """Makes a connection known to the exchange it serves, so that its deadline can end it."""
+
+    _dns_host: str
+    port: int
+    timeout: float | None
+    _handle: Handle | None = None
+
+    def _new_conn(self) -> socket.socket:
+        """Connect as urllib3 does, but such that the time can run out while connecting."""
+        addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        try:
+            return self._connect(addresses, self.timeout)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+
+    def _connect(self, addresses: list[Any], seconds: float | None) -> socket.socket:
+        failure: OSError | None = None
+        for family, kind, protocol, _, address in addresses:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                self._register(sock)
+                sock.settimeout(seconds)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.connect(address)
+            except OSError as error:
+                failure = error
+                sock.close()
+            else:
+                return sock
+        raise failure or OSError("the name has no address")
+
+    def _register(self, sock: socket.socket) -> None:
+        self._handle = Handle(sock)
+        self._announce()
+
+    def _announce(self) -> None:
+        call = current_call()
+        if call and self._handle:
+            call.hold(self._handle)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request; over a kept connection this is where the exchange meets it."""
+        self._announce()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close, and let go of the second hold, or the other side would not see an end."""
+        self._handle = None
+        super().close()  # type: ignore[misc]
+
+
+class _Connection(_Watched, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Uses the watched connections, directly and through a proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """See `HTTPAdapter.init_poolmanager`."""
+        super().init_poolmanager(*args, ssl_context=ssl.create_default_context(), **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """See `HTTPAdapter.proxy_manager_for`."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
