@@ -64,7 +64,7 @@ class Machine:
 
     @property
     def vsftpd_log(self) -> Path:
-        """vsftpd's own log."""
+        """Vsftpd's own log."""
         return self.root / "vsftpd.log"
 
     def ssh(self, user: str, *command: str, password: str = "", host: str = "127.0.0.1") -> int:
@@ -75,7 +75,7 @@ class Machine:
             else ["-i", str(self.root / "key"), "-o", "BatchMode=yes"]
         )
         wrap = ["sshpass", "-p", password] if password else []
-        options = "StrictHostKeyChecking=no UserKnownHostsFile=/dev/null LogLevel=ERROR".split()
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         words = [word for option in options for word in ("-o", option)]
         line = [*wrap, "ssh", "-F", "none", *words, *how, "-p", str(self.ssh_port), "-l", user]
         return _run([*line, host, *(command or ("true",))])
@@ -94,7 +94,9 @@ class Machine:
 
 
 def _run(words: list[str]) -> int:
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+    )
     return done.returncode
 
 

@@ -1,0 +1,231 @@
+"""The reading half of the daemon: what the tail yields goes through a scanner into the spool."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from logwatch_monitis.errors import StateError
+from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.login import Login, Ordinals
+from logwatch_monitis.scanner import Scanner, Timeline
+from logwatch_monitis.seams import Clock, Event, Events
+from logwatch_monitis.sources import Chunk, Tail
+from logwatch_monitis.spool import Position, Spool
+
+__all__ = ["Agent", "Ignore", "LoginsTaken", "ReadingPaused", "ReadingResumed"]
+
+POSITIONS_EVERY_S = 5.0
+POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsTaken(Event):
+    """Logins went into the spool; ``ignored`` ones were recognised, counted and left out."""
+
+    log: str
+    services: Mapping[str, int]
+    new: int
+    ignored: int
+    level: ClassVar[int] = logging.DEBUG
+
+    def __str__(self) -> str:
+        return f"{self.new} new logins from {self.log}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPaused(Event):
+    """The spool takes nothing at present; nothing is read until it does, so nothing is lost."""
+
+    reason: str
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        return f"Reading pauses, nothing is lost: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingResumed(Event):
+    """The spool takes logins again."""
+
+    def __str__(self) -> str:
+        return "Reading goes on"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Whose logins are counted, not sent (monitoring accounts and the like)."""
+
+    users: Collection[str] = ()
+    hosts: Collection[str] = ()
+    services: Collection[str] = ()
+
+    def __call__(self, login: Login) -> bool:
+        return (
+            login.user_login in self.users
+            or login.host in self.hosts
+            or login.srv in self.services
+        )
+
+
+@dataclass(slots=True)
+class LogState:
+    """One log while the agent runs: its scanner, and when it last said something (epoch, s)."""
+
+    scanner: Scanner
+    last_line: float | None = None
+    last_login: float | None = None
+
+
+@dataclass(slots=True)
+class _Held:
+    """What has been read and is not yet in the spool."""
+
+    logins: list[Login] = field(default_factory=list)
+    positions: dict[str, Position] = field(default_factory=dict)
+    size: int = 0
+
+
+class Agent:
+    """Reads all logs, once per `step`, and commits logins and positions together.
+
+    A login is in the spool before the position behind it is: both go into one transaction. When
+    the spool cannot take them (disk full) they stay in memory, reading pauses, and the next step
+    tries again.
+
+    Args:
+        tail: where the bytes come from.
+        spool: where logins and positions go.
+        rules: the pattern files in force; `use` changes them.
+        timeline: makes the clock of one log.
+        machine: the name for lines that name no machine.
+        ignore: says which logins are counted and not sent.
+        sent: called after new logins went into the spool, to wake the delivery.
+    """
+
+    def __init__(
+        self,
+        *,
+        tail: Tail,
+        spool: Spool,
+        rules: RuleSet,
+        timeline: Callable[[], Timeline],
+        machine: str,
+        clock: Clock,
+        events: Events,
+        ignore: Ignore | None = None,
+        sent: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._tail = tail
+        self._spool = spool
+        self._rules = rules
+        self._timeline = timeline
+        self._machine = machine
+        self._clock = clock
+        self._events = events
+        self._ignore = ignore or Ignore()
+        self._sent = sent
+        self._ordinals = {log: row.ordinals for log, row in spool.positions().items()}
+        self._held = _Held()
+        self._paused = False
+        self._positions_at = clock.monotonic()
+        self.logs: dict[str, LogState] = {}
+
+    @property
+    def paused(self) -> bool:
+        """Whether the spool refuses to take more at present."""
+        return self._paused
+
+    def use(self, rules: RuleSet) -> None:
+        """Go on with other pattern files; lines already read are not read again."""
+        self._rules = rules
+        for state in self.logs.values():
+            state.scanner.use(rules)
+
+    def step(self) -> None:
+        """Take everything that is there now."""
+        if self._paused and not self._flush():
+            return
+        for chunk in self._tail.read():
+            self._take(chunk)
+            full = self._held.size >= POSITIONS_EVERY_BYTES
+            if (self._held.logins or full) and not self._flush():
+                return
+        if self._clock.monotonic() - self._positions_at >= POSITIONS_EVERY_S:
+            self.flush()
+
+    def flush(self) -> bool:
+        """Commit the positions too that no login has carried along; returns whether it worked."""
+        for log, checkpoint in self._tail.checkpoints().items():
+            self._hold(log, checkpoint)
+        return self._flush()
+
+    def _take(self, chunk: Chunk) -> None:
+        state = self.logs.get(chunk.log) or self._open(chunk.log)
+        state.scanner.path = chunk.path
+        logins = state.scanner.feed(chunk.data, chunk.offset)
+        state.last_line = self._clock.now()
+        if logins:
+            state.last_login = logins[-1].time / 1e6
+            self._keep(chunk.log, logins)
+        self._hold(chunk.log, chunk.checkpoint)
+        self._held.size += len(chunk.data)
+
+    def _keep(self, log: str, logins: list[Login]) -> None:
+        kept = [login for login in logins if not self._ignore(login)]
+        self._held.logins += kept
+        services: dict[str, int] = {}
+        for login in logins:
+            services[login.srv] = services.get(login.srv, 0) + 1
+        self._events(LoginsTaken(log, services, len(kept), len(logins) - len(kept)))
+
+    def _open(self, log: str) -> LogState:
+        scanner = Scanner(
+            self._rules,
+            self._timeline(),
+            machine=self._machine,
+            path=log,
+            ordinals=Ordinals(self._ordinals.get(log, "")),
+        )
+        return self.logs.setdefault(log, LogState(scanner))
+
+    def _hold(self, log: str, checkpoint: str) -> None:
+        state = self.logs.get(log)
+        ordinals = state.scanner.ordinals.save() if state else self._ordinals.get(log, "")
+        self._held.positions[log] = Position(checkpoint, ordinals)
+
+    def _flush(self) -> bool:
+        try:
+            new = self._spool.commit(self._held.logins, self._held.positions)
+        except StateError as error:
+            self._pause(error)
+            return False
+        self._held = _Held()
+        self._positions_at = self._clock.monotonic()
+        if self._paused:
+            self._paused = False
+            self._events(ReadingResumed())
+        if new:
+            self._sent()
+        return True
+
+    def _pause(self, error: StateError) -> None:
+        if not self._paused:
+            self._events(ReadingPaused(error.render()))
+        self._paused = True
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Return what ``status`` shows of each source; times are seconds since the epoch."""
+        rows = []
+        for source in self._tail.statuses():
+            state = self.logs.get(source.log)
+            rows.append(
+                {
+                    **source._asdict(),
+                    "last_line": state.last_line if state else None,
+                    "last_login": state.last_login if state else None,
+                }
+            )
+        return rows
