@@ -71,8 +71,10 @@ NOISE: list[tuple[str, str, bool]] = [
     ("sshd", "Disconnected from invalid user {name} {ip} port {port} [preauth]", True),
     (
         "sshd",
-        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser="
-        " rhost={ip}  user=root",
+        (
+            "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser="
+            " rhost={ip}  user=root"
+        ),
         True,
     ),
     ("sshd", "pam_unix(sshd:session): session opened for user {name}(uid=1000) by (uid=0)", True),

@@ -63,6 +63,7 @@ class Ignore:
     services: Collection[str] = ()
 
     def __call__(self, login: Login) -> bool:
+        """Return whether this login is one of theirs."""
         return (
             login.user_login in self.users
             or login.host in self.hosts
