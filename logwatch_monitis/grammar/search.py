@@ -1,0 +1,100 @@
+"""Finds the pattern files in force: directory after directory, the later file of a name wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.errors import Problem
+from logwatch_monitis.grammar.safety import RefusedError, read_safely
+
+__all__ = ["SYSTEM_DIRECTORIES", "Found", "Search", "find", "find_named"]
+
+SYSTEM_DIRECTORIES = tuple(
+    Path(root, "logwatch-monitis/patterns.d") for root in ("/usr/lib", "/run", "/etc")
+)
+"""Read after the package's own patterns and before the configured directories."""
+
+
+class Found(NamedTuple):
+    """One pattern file as it lies on the disk: its name without directory, its path, its bytes."""
+
+    name: str
+    path: str
+    data: bytes
+
+
+class Search(NamedTuple):
+    """All pattern files found: by name, the one in force last; and what could not be read."""
+
+    versions: dict[str, list[Found]]
+    problems: list[Problem]
+
+
+def find(directories: Sequence[Path] = (), *, system: Sequence[Path] | None = None) -> Search:
+    """Return every pattern file: of the package, of the system, of *directories*.
+
+    A directory that is not there is no problem; a file that is refused is one.
+    """
+    search = Search({}, [])
+    for found in _own():
+        search.versions[found.name] = [found]
+    order = [*(SYSTEM_DIRECTORIES if system is None else system), *directories]
+    for number, directory in enumerate(order):
+        if directory not in order[number + 1 :]:
+            _add(search, _names(directory, search.problems))
+    return Search(dict(sorted(search.versions.items())), search.problems)
+
+
+def find_named(paths: Iterable[Path]) -> Search:
+    """Return the files at *paths*, and those in directories among them, whoever owns them."""
+    search = Search({}, [])
+    for path in paths:
+        inside = _names(path, search.problems) if path.is_dir() else [path]
+        _add(search, inside, trusted=True)
+    return search
+
+
+def _add(search: Search, paths: Iterable[Path], *, trusted: bool = False) -> None:
+    for path in paths:
+        try:
+            data = read_safely(path, trusted=trusted)
+        except RefusedError as refused:
+            search.problems.append(refused.problem)
+        else:
+            search.versions.setdefault(path.name, []).append(Found(path.name, str(path), data))
+
+
+def _names(directory: Path, problems: list[Problem]) -> list[Path]:
+    """Return the pattern files of *directory* by name; ``.yml`` and the like get a warning."""
+    try:
+        paths = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        message = f"this directory cannot be read: {error.strerror}"
+        problems.append(Problem(str(directory), 0, 0, message))
+        return []
+    for path in paths:
+        if path.suffix == ".yml":
+            message, hint = "not read: its name does not end in .yaml", "rename it"
+            problems.append(Problem(str(path), 0, 0, message, hint=hint, severity="warning"))
+    return [path for path in paths if path.suffix == ".yaml" and path.name[0] != "."]
+
+
+def _own() -> Iterator[Found]:
+    """Yield the package's own patterns, out of a zip file too."""
+    patterns = import_module("logwatch_monitis.patterns")
+
+    folder = Path(patterns.__path__[0])
+    if folder.is_dir():
+        for path in sorted(folder.glob("*.yaml")):
+            yield Found(path.name, str(path), path.read_bytes())
+        return
+    from importlib.resources import files
+
+    for entry in sorted(files(patterns).iterdir(), key=lambda item: item.name):
+        if entry.name.endswith(".yaml"):
+            yield Found(entry.name, str(entry), entry.read_bytes())
