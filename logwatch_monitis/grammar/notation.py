@@ -19,6 +19,7 @@ from logwatch_monitis.grammar.tree import (
     BLANKS,
     KINDS,
     MAX_LINE,
+    NAME,
     RESERVED,
     Hole,
     Line,
@@ -30,11 +31,10 @@ __all__ = ["parse_line"]
 
 _ENDS = " \t\r"
 _BRACE = "for a brace of the log line write it twice"
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def parse_line(source: str) -> Line:
-    """Return the tree of one line; blanks, tabs and ``\\r`` at both ends do not belong to it.
+    """Return the tree of one line; blanks and tabs at both ends do not belong to it.
 
     Columns count in *source* as it was given. The static rules are not looked at: see `static`.
 
@@ -58,7 +58,7 @@ def parse_line(source: str) -> Line:
 @functools.cache
 def _grammar() -> pp.ParserElement:
     """Return the parser of a line: its tokens are parts, and faults where there is no part."""
-    name = pp.Regex(_NAME.pattern)
+    name = pp.Regex(NAME.pattern)
     word = pp.Regex(rf"[^{{}}|{BLANKS}]+")
     choice = word + pp.OneOrMore(pp.Suppress("|") + word)
     fixed = pp.one_of(KINDS) + pp.FollowedBy("}")
@@ -121,10 +121,10 @@ def _stray(tokens: list[str], column: int, length: int) -> Fault:
     return Fault(column, length, f"this {what} is not closed", f"close it with }}; {_BRACE}")
 
 
-def _bad_hole(tokens: list[str], column: int, length: int) -> Fault:
+def _bad_hole(tokens: list[str], column: int, _: int) -> Fault:
     """Return what keeps ``{…}`` from being a hole: its name first, then its kind."""
     name, colon, kind = tokens[0][1:-1].partition(":")
-    if name and not _NAME.fullmatch(name):
+    if name and not NAME.fullmatch(name):
         return Fault(column + 1, len(name), f"'{name}' is no name", _name_hint(name))
     start = column + len(name) + 2
     if "|" in kind:
@@ -152,7 +152,7 @@ def _name_hint(name: str) -> str:
     if "|" in name:
         return f"a choice is written {{:{name}}}"
     usual = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    if _NAME.fullmatch(usual) and usual not in RESERVED:
+    if NAME.fullmatch(usual) and usual not in RESERVED:
         return f"did you mean '{usual}'?"
     return "a lower-case letter, then lower-case letters, digits and _"
 

@@ -5,7 +5,8 @@ Two trees are equal if they mean the same; where they stood does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -14,12 +15,14 @@ __all__ = [
     "MAX_LINE",
     "MAX_MESSAGE",
     "MEANINGS",
+    "NAME",
     "RESERVED",
     "Hole",
     "Line",
     "Optional",
     "Part",
     "Piece",
+    "Rule",
     "Text",
     "required_texts",
     "telling",
@@ -35,6 +38,8 @@ BLANKS = " \t\n\v\f\r"
 KINDS = ("word", "text", "inside", "rest", "int", "ip", "host")
 #: Names that say something about the login itself; every other name is an extra field.
 MEANINGS = ("user", "host", "service")
+#: How a name is written.
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Names that the rest of a login is called by, so no hole may have them.
 RESERVED = ("machine", "program", "pid", "time", "line", "id", "rule")
 
@@ -104,3 +109,15 @@ def required_texts(line: Line) -> tuple[str, ...]:
 def telling(text: str) -> bool:
     """Say whether *text* is fit to search a log for: three characters, two of them not blank."""
     return len(text) >= 3 and sum(c not in BLANKS for c in text) >= 2  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one rule matches with: its lines, the lines that refuse, and the ``set:`` defaults.
+
+    A default is a constant, or exactly ``{machine}`` or ``{program}``.
+    """
+
+    lines: tuple[Line, ...]
+    excepts: tuple[Line, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
