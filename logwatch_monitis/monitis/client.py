@@ -1,0 +1,224 @@
+"""Speaks the protocol with any compatible server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Literal, NamedTuple
+from xml.etree.ElementTree import Element
+
+from logwatch_monitis.errors import UnreachableError
+from logwatch_monitis.seams import Clock, Reply, Transport
+
+from .address import base_url, refuse_clear_text
+from .answers import read_answer, read_data
+from .batch import ADD_RESULTS, Result, encode_additional, encode_batch, is_ours
+from .faults import BusyError, TokenExpiredError, UnclearError
+from .inbound import API_PATH, CUSTOM_PATH
+from .lists import Parameter, encode_parameters, encode_results
+from .signature import checksum
+
+__all__ = ["MonitisClient", "Monitor"]
+
+TOKEN_SECONDS = 12 * 3600
+VERSION = "2"
+
+Reader = Callable[[Reply, float, tuple[str, ...]], Any]
+
+
+class Monitor(NamedTuple):
+    """One row of getMonitors."""
+
+    id: str
+    name: str
+    tag: str
+    type: str
+
+
+class MonitisClient:
+    """One account at one server. Every method sends one request, or two when a token is needed.
+
+    All of them may raise `MonitorError`, one of the tree in `faults`.
+
+    Attributes:
+        ours: the last answer came from our own monitor, which is then sent more than the protocol
+            has; None before the first answer, and after a failure.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        secret_key: str,
+        *,
+        validation: Literal["hmac", "token"] = "hmac",
+        insecure: bool = False,
+        transport: Transport,
+        clock: Clock,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        Args:
+            url: to which ``/customMonitorApi`` and ``/api`` are appended.
+            api_key: the public key.
+            secret_key: signs, or buys tokens; is sent only for a token.
+            validation: how writes are proved.
+            insecure: tokens may cross the network over plain HTTP.
+            transport: carries the requests; stays the caller's to close.
+            clock: for timestamps and the age of a token.
+
+        Raises:
+            SetupError: the address cannot be used, or secrets would cross the network in clear.
+        """
+        self._url = base_url(url)
+        self._api_key = api_key
+        self._secret_key = secret_key
+        self._token_mode = validation == "token"
+        self._insecure = insecure
+        self._transport = transport
+        self._clock = clock
+        self._token = ""
+        self._token_until = 0.0
+        self.ours: bool | None = None
+        if self._token_mode:
+            refuse_clear_text(self._url, insecure=insecure)
+
+    @property
+    def url(self) -> str:
+        """The server's address, without the protocol's paths."""
+        return self._url
+
+    @property
+    def api_key(self) -> str:
+        """The public key."""
+        return self._api_key
+
+    def auth_token(self) -> str:
+        """Return a token: the last one for twelve hours, half of its life, then a new one.
+
+        Raises:
+            SetupError: the secret key would cross the network in clear.
+        """
+        if not self._token or self._clock.monotonic() >= self._token_until:
+            refuse_clear_text(self._url, insecure=self._insecure)
+            params = {"action": "authToken", "secretkey": self._secret_key}
+            value = self._get(params, path=API_PATH)
+            token = value.get("authToken") if isinstance(value, dict) else None
+            if not token:
+                raise BusyError("the answer holds no token")
+            self._token = str(token)
+            self._token_until = self._clock.monotonic() + TOKEN_SECONDS
+        return self._token
+
+    def monitors(self, tag: str = "", *, output: Literal["json", "xml"] = "json") -> list[Monitor]:
+        """Return the monitors with *tag*; all of them for none."""
+        params = {"action": "getMonitors", "output": output.upper()}
+        value = self._get(params | ({"tag": tag} if tag else {}))
+        if isinstance(value, Element):
+            rows: list[Any] = [{x.tag: x.text for x in row} for row in value.iter("monitor")]
+        else:
+            rows = _objects(value)
+        return [Monitor(*(str(row.get(x) or "") for x in Monitor._fields)) for row in rows]
+
+    def monitor_info(self, monitor_id: str) -> dict[str, Any]:
+        """Return what getMonitorInfo says, names as in the protocol."""
+        value = self._get({"action": "getMonitorInfo", "monitorId": monitor_id})
+        return value if isinstance(value, dict) else {}
+
+    def results(self, monitor_id: str, day: date, timezone: int = 0) -> list[dict[str, Any]]:
+        """Return the results of one day, *timezone* minutes east of GMT."""
+        params = {
+            "action": "getMonitorResults",
+            "monitorId": monitor_id,
+            "year": str(day.year),
+            "month": str(day.month),
+            "day": str(day.day),
+            "timezone": str(timezone),
+        }
+        return _objects(self._get(params))
+
+    def add_monitor(self, name: str, tag: str, parameters: Sequence[Parameter]) -> str:
+        """Create a monitor and return its id."""
+        params = {
+            "action": "addMonitor",
+            "name": name,
+            "tag": tag,
+            "resultParams": encode_parameters(parameters),
+        }
+        monitor_id = self._post(params)
+        if not monitor_id:
+            raise BusyError("the answer holds no id of the new monitor")
+        return str(monitor_id)
+
+    def delete_monitor(self, monitor_id: str) -> None:
+        """Delete a monitor with all its results."""
+        self._post({"action": "deleteMonitor", "monitorId": monitor_id})
+
+    def add_result(self, monitor_id: str, result: Result) -> None:
+        """Store one result; what is additional goes to our own monitor only."""
+        params = {
+            "action": "addResult",
+            "monitorId": monitor_id,
+            "checktime": str(result.checktime),
+            "results": encode_results(result.values),
+        }
+        if self.ours and result.additional:
+            params["additionalResults"] = encode_additional(result.additional)
+        self._post(params)
+
+    def add_results(self, monitor_id: str, results: Sequence[Result]) -> None:
+        """Store up to `MAX_BATCH` results at our own monitor, all or none.
+
+        Raises:
+            ValueError: the last answer did not come from our own monitor.
+        """
+        if not self.ours:
+            raise ValueError("batches go to our own monitor only")
+        self._post(
+            {"action": ADD_RESULTS, "monitorId": monitor_id, "results": encode_batch(results)}
+        )
+
+    def _get(self, params: Mapping[str, str], path: str = CUSTOM_PATH) -> Any:
+        common = {"apikey": self._api_key, "version": VERSION, "output": "JSON"}
+        return self._exchange("GET", path, {**common, **params}, read_answer)
+
+    def _post(self, params: Mapping[str, str]) -> Any:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self._clock.now()))
+        common = {"apikey": self._api_key, "version": VERSION, "timestamp": stamp, **params}
+        if self._token_mode:
+            return self._post_with_token(common | {"validation": "token"})
+        common["checksum"] = checksum(self._secret_key, common)
+        return self._exchange("POST", CUSTOM_PATH, common, read_data)
+
+    def _post_with_token(self, params: Mapping[str, str]) -> Any:
+        """Send a write; a token that is not taken is renewed once."""
+        try:
+            with_token = {**params, "authToken": self.auth_token()}
+            return self._exchange("POST", CUSTOM_PATH, with_token, read_data)
+        except TokenExpiredError:
+            self._token = ""
+        except UnclearError as error:
+            if "invalid" not in str(error).lower():
+                raise
+            self._token = ""
+        with_token = {**params, "authToken": self.auth_token()}
+        return self._exchange("POST", CUSTOM_PATH, with_token, read_data)
+
+    def _exchange(self, method: str, path: str, params: Mapping[str, str], read: Reader) -> Any:
+        try:
+            reply = self._transport.send(method, self._url + path, params)
+            self.ours = is_ours(reply.headers)
+            secrets = (self._secret_key, self._api_key, self._token)
+            return read(reply, self._clock.now(), secrets)
+        except UnreachableError:
+            # Who answers next may be another server, and must not be sent what only ours knows.
+            self.ours = None
+            raise
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return the rows of an answer that has to be an array of objects."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise BusyError("the answer is no list")
+    return value

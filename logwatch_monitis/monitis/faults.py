@@ -1,0 +1,109 @@
+"""Why a request was not taken, sorted by what there is to do.
+
+::
+
+    MonitorError
+    ├── UnreachableError           try again: no connection, time-out, TLS
+    │   └── BusyError              try again: 5xx, 429, a web page, an empty or broken answer
+    ├── TokenExpiredError          ask for a new token
+    ├── NoSuchMonitorError         find or create the monitor again
+    ├── NameTakenError             a monitor of that name exists already
+    ├── RefusedError               this request, not the others
+    │   └── UnknownActionError     the server does not know what was asked
+    ├── UnclearError               not taken, for a reason of the server's own
+    └── DeniedError                stop and tell: keys, signature
+
+The texts hold the server's words, made inert and short; never a key, a token or a query.
+"""
+
+from __future__ import annotations
+
+from logwatch_monitis.errors import MonitorError, UnreachableError
+
+__all__ = [
+    "BusyError",
+    "DeniedError",
+    "NameTakenError",
+    "NoSuchMonitorError",
+    "RefusedError",
+    "TokenExpiredError",
+    "UnclearError",
+    "UnknownActionError",
+    "classify",
+    "inert",
+]
+
+_LONGEST = 200
+
+
+class BusyError(UnreachableError):
+    """Raised when something answered, but not as a monitor that works.
+
+    Attributes:
+        retry_after: for how many seconds the server wants to be left alone; None if it is silent.
+    """
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class TokenExpiredError(MonitorError):
+    """Raised when the monitor does not take the token; a new one may help."""
+
+
+class NoSuchMonitorError(MonitorError):
+    """Raised when the monitor with that id is gone."""
+
+
+class NameTakenError(MonitorError):
+    """Raised when a monitor cannot be created because its name is in use."""
+
+
+class RefusedError(MonitorError):
+    """Raised when the monitor will not take this request, however often it is sent."""
+
+
+class UnknownActionError(RefusedError):
+    """Raised when the server does not know the action."""
+
+
+class UnclearError(MonitorError):
+    """Raised when the monitor said no in words that do not tell what is wrong."""
+
+
+class DeniedError(MonitorError):
+    """Raised when the monitor does not accept the keys; only the user can help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "check the api key and the secret key")
+
+
+# The first row counts of which one text occurs. Only the texts of our own server and a few of the
+# service's are known, so this looks for their essential words; anything else is unclear.
+_MEANINGS: tuple[tuple[type[MonitorError], tuple[str, ...]], ...] = (
+    (TokenExpiredError, ("expire", "token")),
+    (DeniedError, ("api key", "apikey", "authentication", "checksum", "signature", "permission")),
+    (NoSuchMonitorError, ("monitorid", "monitor not found", "monitor does not exist")),
+    (NoSuchMonitorError, ("no such monitor", "unknown monitor", "invalid monitor")),
+    (NameTakenError, ("nameexist", "already exist", "exists")),
+    (UnknownActionError, ("invalid action", "unknown action", "unsupported action")),
+    (RefusedError, ("results", "checktime", "missing parameter", "invalid parameter")),
+)
+
+
+def classify(message: str) -> type[MonitorError]:
+    """Return what the server's words mean."""
+    text = message.lower()
+    for kind, words in _MEANINGS:
+        if any(word in text for word in words):
+            return kind
+    return UnclearError
+
+
+def inert(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Return a stranger's text fit for a log line: short, printable, without our secrets."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
