@@ -1,0 +1,156 @@
+"""One SQLite connection, shared by the threads of a process, with its failures put in order.
+
+The database is written by several processes (``run``, ``backfill``, the commands for dead letters),
+and SQLite before 3.51.3 can corrupt a write-ahead log that two of them reset; hence a rollback
+journal. PERSIST is the mode: it is as fast as the others, makes and deletes no directory entries,
+cannot unlink another database's journal when a damaged file is moved away, and its space is there
+already when the disk is full, so that a delivered login can still be taken out.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from logwatch_monitis.errors import StateError
+from logwatch_monitis.spool.values import SpoolFullError
+
+__all__ = ["Connection", "DamagedError", "connect", "in_order", "is_damage", "journal_of"]
+
+_BUSY_SECONDS = 10.0
+"""How long a write waits for another process; its transactions take milliseconds."""
+
+_JOURNAL_BYTES = 4 << 20
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BLOCKED = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    }
+)
+T = TypeVar("T")
+
+
+class DamagedError(StateError):
+    """Raised inside this package; the message continues «the spool PATH …»."""
+
+
+def journal_of(path: Path) -> Path:
+    """Return where SQLite keeps the rollback journal of a database."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that the file is not the database it was."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Python's own complaint about text that is not UTF-8 carries no code.
+        return isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_READONLY_DBMOVED
+
+
+def in_order(path: Path, error: sqlite3.Error) -> Exception:
+    """Return what to raise for an error of SQLite: damage, «not now», or our own mistake."""
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+        return DamagedError("was moved or deleted while in use")
+    if is_damage(error):
+        return DamagedError(f"is damaged: {error}")
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BLOCKED:
+        return SpoolFullError(
+            f"the spool {path} takes nothing now: {error}",
+            "nothing is lost; it goes on by itself once the disk has space and can be written",
+        )
+    return error
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open an existing database with the settings that the delivery promise needs.
+
+    A read-only connection may still roll back what a killed process left half done.
+
+    Raises:
+        sqlite3.Error: as SQLite says.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = PERSIST")
+            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Connection:
+    """Runs reads and transactions, one at a time: its user sees to that.
+
+    Any failure leaves the database as it was before the call.
+    """
+
+    def __init__(self, path: Path, raw: sqlite3.Connection) -> None:
+        self._path = path
+        self._raw = raw
+        self.inode = path.stat().st_ino
+
+    def close(self) -> None:
+        """Close the connection; closing twice is fine."""
+        self._raw.close()
+
+    def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Return all rows of a query.
+
+        Raises:
+            SpoolFullError: the database cannot be read now.
+            DamagedError: it cannot be trusted.
+        """
+        try:
+            return self._raw.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise in_order(self._path, error) from error
+
+    def write(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Run *work* in one transaction and return its value once that is safe on the disk.
+
+        Raises:
+            SpoolFullError: nothing was written.
+            DamagedError: nothing was written, and the database cannot be trusted.
+        """
+        try:
+            cursor = self._raw.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            value = work(cursor)
+            cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise in_order(self._path, error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        return value
+
+    def _roll_back(self) -> None:
+        try:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The journal stays on the disk, and whoever opens the database next rolls back from it.
+            self._raw.close()
+            self._raw = connect(self._path)

@@ -1,0 +1,234 @@
+"""A database that cannot be used: how it is noticed, set aside, and what is saved from it.
+
+Fresh databases are made beside the path and moved into place complete, so an empty file is always
+damage, and a crash between the two moves is finished by the next start. All of it happens under one
+lock file, however many processes find the damage at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.errors import StateError
+from logwatch_monitis.seams import Clock, Event
+from logwatch_monitis.spool import rows, schema
+from logwatch_monitis.spool.connection import DamagedError, connect, is_damage, journal_of
+from logwatch_monitis.spool.directory import FILE_MODE, make_file, sync_directory
+from logwatch_monitis.spool.events import SpoolMigrated, SpoolSetAside
+
+__all__ = ["RECOVERED", "Suspect", "open_or_replace", "open_present"]
+
+RECOVERED = "recovered"
+"""The fact that says why the spool began anew; there until the logs were read again."""
+
+FULL_CHECK_BYTES = 32 << 20
+"""Larger databases are not read in full at every start; their rows prove themselves when sent."""
+
+
+class Suspect(NamedTuple):
+    """A database that failed at work: its inode (0 if it is gone) and what was wrong."""
+
+    inode: int
+    reason: str
+
+
+_COUNT_ALL = """
+    INSERT INTO counter
+    SELECT 'live', count(*) FROM outbox WHERE history = 0
+    UNION ALL SELECT 'history', count(*) FROM outbox WHERE history = 1
+    UNION ALL SELECT 'dead', count(*) FROM dead
+    UNION ALL SELECT 'seen', count(*) FROM seen
+"""
+
+
+def open_or_replace(
+    path: Path, clock: Clock, suspect: Suspect | None = None
+) -> tuple[sqlite3.Connection, Event | None]:
+    """Open the database, making it, migrating it or setting it aside as needed.
+
+    Returns:
+        The connection, and the event that tells what was done, if anything.
+
+    Raises:
+        StateError: the file belongs to somebody else.
+        sqlite3.Error: the disk is full, or the like.
+    """
+    with _guarded(path.parent):
+        if not os.path.lexists(path):
+            return _make_first(path, suspect)
+        if suspect and suspect.inode == path.lstat().st_ino:
+            return _replace(path, suspect.reason, clock)
+        try:
+            return _opened(path)
+        except DamagedError as error:
+            return _replace(path, str(error), clock)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return _replace(path, f"is damaged: {error}", clock)
+
+
+def open_present(path: Path) -> sqlite3.Connection:
+    """Open the database for looking only.
+
+    Raises:
+        StateError: there is none, or it cannot be used.
+    """
+    try:
+        _look_at_file(path)
+        connection = connect(path, read_only=True)
+        _check(path, connection)
+    except FileNotFoundError as error:
+        raise StateError(f"there is no spool {path}", "'run' makes it") from error
+    except (DamagedError, sqlite3.Error) as error:
+        raise StateError(f"the spool {path} {error}", "'run' sets it aside") from error
+    return connection
+
+
+@contextmanager
+def _guarded(directory: Path) -> Iterator[None]:
+    descriptor = make_file(directory / "spool.lock")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, Event | None]:
+    _look_at_file(path)
+    connection = connect(path)
+    try:
+        _check(path, connection)
+        old = schema.migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    moved = SpoolMigrated(str(path), old, schema.VERSION) if old < schema.VERSION else None
+    return connection, moved
+
+
+def _look_at_file(path: Path) -> None:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DamagedError("is no regular file")
+    if status.st_size == 0:
+        raise DamagedError("is empty")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StateError(
+            f"the spool {path} cannot be opened by user {os.geteuid()}",
+            f"it belongs to user {status.st_uid}; run as that user, or chown it",
+        )
+    if status.st_mode & 0o077 and os.geteuid() in (0, status.st_uid):
+        path.chmod(FILE_MODE)
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+        raise DamagedError("is no spool of this program")
+    if schema.version(connection) > schema.VERSION:
+        raise DamagedError("was written by a newer version of this program")
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if not names >= schema.TABLES:
+        raise DamagedError("lacks tables")
+    if path.stat().st_size <= FULL_CHECK_BYTES:
+        ((verdict,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise DamagedError(f"is damaged: {' '.join(str(verdict).split())}")
+
+
+def _make_first(path: Path, suspect: Suspect | None) -> tuple[sqlite3.Connection, Event | None]:
+    new = _beside(path)
+    event = None
+    if suspect:
+        event = SpoolSetAside(str(path), "", suspect.reason, 0)
+    if suspect or not _is_complete(new):
+        with closing(_make(new)) as fresh:
+            if suspect:
+                _remember(fresh, suspect.reason)
+    _put_in_place(new, path)
+    return connect(path), event
+
+
+def _replace(path: Path, reason: str, clock: Clock) -> tuple[sqlite3.Connection, Event]:
+    new = _beside(path)
+    with closing(_make(new)) as fresh:
+        saved = _salvage(path, fresh)
+        _remember(fresh, reason)
+    aside = _free_name(path, clock)
+    # The journal goes first: one that stayed behind would be rolled into the fresh database.
+    if os.path.lexists(journal_of(path)):
+        journal_of(path).rename(journal_of(aside))
+    path.rename(aside)
+    _put_in_place(new, path)
+    return connect(path), SpoolSetAside(str(path), str(aside), reason, saved)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _is_complete(new: Path) -> bool:
+    try:
+        connection, _ = _opened(new)
+    except (DamagedError, StateError, OSError, sqlite3.Error):
+        return False
+    connection.close()
+    return True
+
+
+def _make(new: Path) -> sqlite3.Connection:
+    for leftover in (new, journal_of(new)):
+        leftover.unlink(missing_ok=True)
+    os.close(make_file(new, os.O_EXCL))
+    connection = connect(new)
+    schema.migrate(connection)
+    return connection
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    for leftover in (journal_of(new), journal_of(path)):
+        leftover.unlink(missing_ok=True)
+    new.rename(path)
+    sync_directory(path.parent)
+
+
+def _free_name(path: Path, clock: Clock) -> Path:
+    stamp = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+    wanted = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while os.path.lexists(wanted):
+        number += 1
+        wanted = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    return wanted
+
+
+def _remember(fresh: sqlite3.Connection, reason: str) -> None:
+    fresh.execute("INSERT INTO fact VALUES (?, ?)", (RECOVERED, reason))
+
+
+def _salvage(path: Path, fresh: sqlite3.Connection) -> int:
+    """Copy what still waits and proves itself; its ids count as seen, all others do not."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return 0
+    try:
+        damaged = connect(path, read_only=True)
+    except sqlite3.Error:
+        return 0
+    with closing(damaged):
+        fresh.execute("BEGIN IMMEDIATE")
+        rows.copy_readable(damaged, fresh, "outbox", ("history",))
+        rows.copy_readable(damaged, fresh, "dead", ("history", "reason", "since_us"))
+        fresh.execute("INSERT OR IGNORE INTO seen SELECT id, 1 FROM outbox")
+        fresh.execute("INSERT OR IGNORE INTO seen SELECT id, 1 FROM dead")
+        fresh.execute(_COUNT_ALL)
+        fresh.execute("COMMIT")
+    return int(fresh.execute("SELECT count(*) FROM seen").fetchone()[0])
