@@ -1,0 +1,81 @@
+"""What the commands share: options, formats, and groups that suggest what was meant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from logwatch_monitis.errors import UsageError, suggest
+
+__all__ = [
+    "CONTEXT",
+    "SuggestingGroup",
+    "config_option",
+    "format_option",
+    "login_format",
+    "say",
+    "stdout",
+]
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="Configuration file.  [default: /etc/logwatch-monitis/config.yaml]",
+)
+
+
+def format_option(*formats: str, default: str = "human") -> Callable[[F], F]:
+    """Return the option ``--format`` for these formats; it is None unless given."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        help=f"Form of the output.  [default: {default}]",
+    )
+
+
+def login_format(chosen: str | None) -> str:
+    """Return the format for logins: people read a table, programs read JSON lines."""
+    return chosen or ("human" if sys.stdout.isatty() else "jsonl")
+
+
+def stdout() -> BinaryIO:
+    """Return standard output as bytes.
+
+    Raises:
+        UsageError: the program was started without one.
+    """
+    if sys.stdout is None:
+        raise UsageError("there is no standard output to write to")
+    return sys.stdout.buffer
+
+
+def say(message: str) -> None:
+    """Write one line to standard error."""
+    click.echo(message, err=True)
+
+
+class SuggestingGroup(click.Group):
+    """Commands under one word; an unknown one is answered with the nearest that exists."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, no_args_is_help=False, **kwargs)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click; only the answer to an unknown word differs."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise UsageError(
+                f"no such command '{args[0]}'", suggest(args[0], self.list_commands(ctx))
+            )
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,323 @@
+"""The configuration file: what may stand in it, and what holds where it says nothing."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from logwatch_monitis.credentials import Credential, Secret
+from logwatch_monitis.errors import DocumentError, Problem, SetupError
+from logwatch_monitis.paths import state_directory
+from logwatch_monitis.yamltree import Document, Node
+
+__all__ = [
+    "DEFAULT_FILES",
+    "DEFAULT_LISTEN",
+    "DEFAULT_PATH",
+    "EMBEDDED",
+    "Config",
+    "Ignore",
+    "Monitor",
+    "Sources",
+    "SpoolLimits",
+    "load",
+]
+
+DEFAULT_PATH = "/etc/logwatch-monitis/config.yaml"
+DEFAULT_FILES = ("/var/log/auth.log", "/var/log/secure", "/var/log/vsftpd.log")
+DEFAULT_PATTERNS = Path("/etc/logwatch-monitis/patterns.d")
+DEFAULT_LISTEN = "127.0.0.1:8460"
+EMBEDDED = "embedded"
+
+_API_KEY = Credential("api-key")
+_SECRET_KEY = Credential("secret-key")
+_SECRETIVE = re.compile(r"((?:key|secret|token|password)(?<!_file)[\"']?\s*:\s*)\S.*")
+
+Reader = Callable[[Document, Node], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The custom monitor that the logins go to.
+
+    Attributes:
+        url: ``embedded``, or where ``/api`` and ``/customMonitorApi`` are appended.
+        api_key: names the account.
+        secret_key: signs.
+        validation: how writes prove themselves, ``hmac`` or ``token``.
+        name: of the monitor.
+        tag: of the monitor; it is found by its tag.
+    """
+
+    url: str = EMBEDDED
+    api_key: Credential = _API_KEY
+    secret_key: Credential = _SECRET_KEY
+    validation: Literal["hmac", "token"] = "hmac"
+    name: str = "Login Monitor"
+    tag: str = "loginMonitor"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is watched.
+
+    Attributes:
+        files: paths and globs; a missing file is waited for.
+        journal: ``auto`` reads the journal only where no file of the list exists.
+    """
+
+    files: tuple[str, ...] = DEFAULT_FILES
+    journal: Literal["auto", "yes", "no"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Whose logins are counted and not sent."""
+
+    users: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolLimits:
+    """How much waits for a monitor that does not answer, and for how long ids are remembered.
+
+    Attributes:
+        max_entries: logins that may wait.
+        keep: which of them stay when there are more, the ``newest`` or the ``oldest``.
+        seen_days: days with logins for which a login is known again and not sent twice.
+    """
+
+    max_entries: int = 1_000_000
+    keep: Literal["newest", "oldest"] = "newest"
+    seen_days: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be configured, with its defaults.
+
+    Attributes:
+        path: the file it comes from; empty if there is none.
+        patterns: directories of pattern files, the later ones stronger.
+        state: the directory asked for; empty for the usual one.
+        machine: the name for lines that name no machine.
+        timezone: of log lines without one; None for the machine's own.
+        listen: address of page, API, health and metrics, as ``HOST:PORT``.
+        listen_chosen: the address was asked for, so another one will not do.
+    """
+
+    path: str = ""
+    monitor: Monitor = field(default_factory=Monitor)
+    sources: Sources = field(default_factory=Sources)
+    patterns: tuple[Path, ...] = (DEFAULT_PATTERNS,)
+    state: str = ""
+    machine: str = field(default_factory=socket.gethostname)
+    timezone: str | None = None
+    ignore: Ignore = field(default_factory=Ignore)
+    listen: str = DEFAULT_LISTEN
+    listen_chosen: bool = False
+    spool: SpoolLimits = field(default_factory=SpoolLimits)
+
+    @property
+    def state_directory(self) -> Path:
+        """Return where the spool and the embedded monitor keep their data.
+
+        Raises:
+            StateError: none was asked for, and this user has no home directory.
+        """
+        return state_directory(self.state)
+
+
+def load(path: str | None = None) -> Config:
+    """Return the configuration in *path*; without one, that of the usual place, if it is there.
+
+    Raises:
+        DocumentError: mistakes in the file, all of them, with their places.
+        SetupError: the file cannot be read.
+    """
+    name = path or DEFAULT_PATH
+    try:
+        data = Path(name).read_bytes()
+    except FileNotFoundError:
+        if path is None:
+            return Config()
+        raise SetupError(f"the configuration file {name} does not exist") from None
+    except OSError as error:
+        raise SetupError(f"cannot read the configuration file {name}: {error.strerror}") from None
+    return parse(data, name)
+
+
+def parse(data: bytes, path: str) -> Config:
+    """Return the configuration in *data*.
+
+    Raises:
+        DocumentError: mistakes in it, all of them, with their places in *path*.
+    """
+    try:
+        document = Document.load(data, path)
+        values = _section(document, document.root, _ROOT)
+        document.check()
+    except DocumentError as error:
+        raise DocumentError(map(_masked, error.problems)) from None
+    values.update(values.pop("patterns", {}))
+    values["state"] = values.pop("state_directory", "")
+    return Config(path=path, listen_chosen="listen" in values, **values)
+
+
+def _masked(problem: Problem) -> Problem:
+    """Return *problem* with an excerpt that shows no key, whatever its line was meant to be."""
+    return replace(problem, text=_SECRETIVE.sub(r"\1***", problem.text))
+
+
+# -- readers: each takes one node, notes what is wrong with it, and returns its value --------------
+
+
+def _section(document: Document, node: Node, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return the values of a mapping's keys; a key with everything under it commented out is {}."""
+    if node.kind == "scalar" and node.type == "null":
+        return {}
+    entries = document.mapping(node, readers)
+    return {key: readers[key](document, value) for key, value in entries.items()}
+
+
+def _monitor(document: Document, node: Node) -> Monitor:
+    values = _section(document, node, _MONITOR)
+    api_key, api_key_file = values.pop("api_key", ""), values.pop("api_key_file", "")
+    if api_key and api_key_file:
+        document.problem(node.keys["api_key"], "api_key and api_key_file exclude each other")
+    return Monitor(
+        api_key=Credential("api-key", Secret(api_key) if api_key else None, api_key_file),
+        secret_key=Credential("secret-key", file=values.pop("secret_key_file", "")),
+        **values | {"url": values.get("url", EMBEDDED).rstrip("/")},
+    )
+
+
+def _sources(document: Document, node: Node) -> Sources:
+    return Sources(**_section(document, node, _SOURCES))
+
+
+def _patterns(document: Document, node: Node) -> dict[str, Any]:
+    values = _section(document, node, {"directories": Document.strings})
+    return {"patterns": tuple(map(Path, values["directories"]))} if values else {}
+
+
+def _ignore(document: Document, node: Node) -> Ignore:
+    values = _section(document, node, dict.fromkeys(_IGNORE, Document.strings))
+    return Ignore(**{key: frozenset(words) for key, words in values.items()})
+
+
+def _spool(document: Document, node: Node) -> SpoolLimits:
+    return SpoolLimits(**_section(document, node, _SPOOL))
+
+
+def _files(document: Document, node: Node) -> tuple[str, ...]:
+    return tuple(document.strings(node))
+
+
+def _journal(document: Document, node: Node) -> str:
+    """Return the choice; YAML reads a plain yes or no as a truth value, so those are taken too."""
+    word = document.choice(node, ("auto", "yes", "no", "true", "false"))
+    return {"true": "yes", "false": "no"}.get(word, word)
+
+
+def _key(document: Document, node: Node) -> str:
+    """Return a key; what is wrong with it is said without an excerpt, which would show it."""
+    text = document.string(node)
+    if node.kind == "scalar" and len(text.split()) != 1:
+        message = "a key is one word"
+        document.problems.append(Problem(document.path, node.line, node.column, message))
+    return text
+
+
+def _text(check: Callable[[str], object]) -> Reader:
+    """Return the reader of a text for which *check* raises `SetupError` if it is wrong."""
+
+    def read(document: Document, node: Node) -> str:
+        good = len(document.problems)
+        text = document.string(node)
+        if len(document.problems) == good:
+            try:
+                check(text)
+            except SetupError as error:
+                document.problem(node, error.message, error.hint)
+        return text
+
+    return read
+
+
+def _check_word(text: str) -> None:
+    if not text.isprintable() or len(text.split()) != 1:
+        raise SetupError("this must be one word")
+
+
+def _check_title(text: str) -> None:
+    if not text.isprintable() or not text.strip():
+        raise SetupError("this must not be empty, nor hold control characters")
+
+
+def _check_url(url: str) -> None:
+    if url == EMBEDDED:
+        return
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        hint = "embedded, or an address such as https://monitor.example.org"
+        raise SetupError("this is no monitor's address", hint)
+    if parts.username or parts.query or parts.fragment:
+        raise SetupError("a monitor's address has no user, query or fragment")
+
+
+def _check_zone(name: str) -> None:
+    from logwatch_monitis.syslog import local_zone
+
+    local_zone(name)
+
+
+def _check_listen(text: str) -> None:
+    from logwatch_monitis.monitor.listen import parse_listen
+
+    parse_listen(text)
+
+
+def _check_directory(path: str) -> None:
+    if not path.startswith(("/", "~")):
+        raise SetupError("this must be an absolute path")
+
+
+_MONITOR: dict[str, Reader] = {
+    "url": _text(_check_url),
+    "api_key": _key,
+    "api_key_file": Document.string,
+    "secret_key_file": Document.string,
+    "validation": lambda document, node: document.choice(node, ("hmac", "token")),
+    "name": _text(_check_title),
+    "tag": _text(_check_title),
+}
+_SOURCES: dict[str, Reader] = {"files": _files, "journal": _journal}
+_IGNORE = ("users", "hosts", "services")
+_SPOOL: dict[str, Reader] = {
+    "max_entries": lambda document, node: document.integer(node, 1000, 1_000_000_000),
+    "keep": lambda document, node: document.choice(node, ("newest", "oldest")),
+    "seen_days": lambda document, node: document.integer(node, 1, 36_500),
+}
+_ROOT: dict[str, Reader] = {
+    "monitor": _monitor,
+    "sources": _sources,
+    "patterns": _patterns,
+    "state_directory": _text(_check_directory),
+    "machine": _text(_check_word),
+    "timezone": _text(_check_zone),
+    "ignore": _ignore,
+    "listen": _text(_check_listen),
+    "spool": _spool,
+}

@@ -1,0 +1,139 @@
+"""The two keys of a monitor: where they come from, and how they stay out of every text.
+
+The nearest source counts: the command's own file, the environment, systemd's credentials, the
+configuration. Keys are read when they are needed and not before, so that commands which send
+nothing work for users who may not read them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from logwatch_monitis.errors import SetupError
+
+__all__ = ["Credential", "Secret", "read_secret_file"]
+
+_PREFIX = "LOGWATCH_MONITIS_"
+_MAX_BYTES = 4096
+
+
+class Secret:
+    """A text that shows itself only to who asks with `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One key and all that the configuration says about it.
+
+    Attributes:
+        name: ``api-key`` or ``secret-key``, also its name among systemd's credentials.
+        value: what stands in the configuration itself.
+        file: the file that the configuration names.
+    """
+
+    name: str
+    value: Secret | None = None
+    file: str = ""
+
+    def find(self, environ: Mapping[str, str] = os.environ) -> Secret | None:
+        """Return the key from the nearest source, or None if there is none.
+
+        Raises:
+            SetupError: a file that is named cannot be read, is empty, or is open to others.
+        """
+        variable = _PREFIX + self.name.upper().replace("-", "_")
+        if value := environ.get(variable):
+            return Secret(value)
+        if path := environ.get(f"{variable}_FILE"):
+            return read_secret_file(path)
+        if directory := environ.get("CREDENTIALS_DIRECTORY"):
+            credential = Path(directory, self.name)
+            if credential.exists():
+                return _read(str(credential), guarded=False)
+        return read_secret_file(self.file) if self.file else self.value
+
+    def need(self, environ: Mapping[str, str] = os.environ) -> Secret:
+        """Return the key like `find`; a missing one is an error that says where it can stand.
+
+        Raises:
+            SetupError: there is none, or its file is not usable.
+        """
+        found = self.find(environ)
+        if found is None:
+            word = self.name.replace("-", "_")
+            raise SetupError(
+                f"the monitor's {self.name.replace('-', ' ')} is not known",
+                f"set monitor: {word}_file in the configuration, or {_PREFIX}{word.upper()}_FILE",
+            )
+        return found
+
+
+def read_secret_file(path: str) -> Secret:
+    """Return the only word of a key file that nobody but its owner can read; ``-`` is stdin.
+
+    As with ssh and PostgreSQL: nobody but the owner may read it, except that a file of root may be
+    readable for one group, which is how a service gets it.
+
+    Raises:
+        SetupError: the file cannot be read, is empty, or is readable for others.
+    """
+    return _read(path, guarded=True)
+
+
+def _read(path: str, *, guarded: bool) -> Secret:
+    try:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+            if guarded:
+                _check_mode(path, os.fstat(file.fileno()))
+            return _parse(path, file.read(_MAX_BYTES))
+    except OSError as error:
+        raise SetupError(f"cannot read the key file {path}: {error.strerror}") from None
+
+
+def _check_mode(path: str, status: os.stat_result) -> None:
+    """Refuse a file that others can read; pipes such as a shell's ``<(command)`` have no others."""
+    allowed = 0o740 if status.st_uid == 0 else 0o700
+    if stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) & ~allowed:
+        raise SetupError(f"the key file {path} can be read by others", f"chmod 600 {path}")
+
+
+def _parse(path: str, data: bytes) -> Secret:
+    try:
+        text = data.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise SetupError(f"the key file {path} holds bytes that no key has") from None
+    if not text or len(text.split()) > 1:
+        raise SetupError(
+            f"the key file {path} {'is empty' if not text else 'holds more than one word'}",
+            "it holds one line, the key",
+        )
+    return Secret(text)
