@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["APPLICATION_ID", "TABLES", "VERSION", "migrate", "version"]
+__all__ = ["APPLICATION_ID", "STEPS", "TABLES", "VERSION", "migrate", "version"]
 
 APPLICATION_ID = 0x4C574D31
 """Tells our databases from others (the letters LWM1)."""
@@ -44,10 +44,10 @@ _STEP_1 = (
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (_STEP_1,)
+STEPS: tuple[tuple[str, ...], ...] = (_STEP_1,)
 """The statements that lead from version n to n + 1; a released step is never edited."""
 
-VERSION = len(_MIGRATIONS)
+VERSION = len(STEPS)
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -55,9 +55,7 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(
-    connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] = _MIGRATIONS
-) -> int:
+def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] = STEPS) -> int:
     """Bring a database to the present schema in one transaction; return what it was before."""
     connection.execute("BEGIN IMMEDIATE")
     try:
