@@ -173,7 +173,8 @@ def parse(data: bytes, path: str) -> Config:
 
 def _masked(problem: Problem) -> Problem:
     """Return *problem* with an excerpt that shows no key, whatever its line was meant to be."""
-    return replace(problem, text=_SECRETIVE.sub(r"\1***", problem.text))
+    text = re.sub(r"//[^/\s]*@", "//***@", problem.text)
+    return replace(problem, text=_SECRETIVE.sub(r"\1***", text))
 
 
 # -- readers: each takes one node, notes what is wrong with it, and returns its value --------------

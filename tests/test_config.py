@@ -142,6 +142,7 @@ class TestMistakes:
             "monitor:\n  'api_key': [HUSH]\n",
             "monitor:\n  api_key: &HUSH x\n",
             "token: HUSH\n",
+            "monitor: {url: 'http://a:HUSH@x'}",
             "monitor: {api_key_file: /x, api_key: HUSH}\n",
             "monitor:\n  api_key:\n    HUSH x\n",
         ],
