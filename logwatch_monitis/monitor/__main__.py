@@ -1,0 +1,62 @@
+"""The monitor as a child process of an agent: ``python -m logwatch_monitis.monitor``.
+
+For `logwatch_monitis.monitor.child` alone; people use ``logwatch-monitis serve``. Standard input is
+a pipe from the parent, whose end ends the monitor, so that it never outlives a parent that was
+killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from logwatch_monitis.errors import LogwatchError
+
+PATIENCE = 5.0
+
+
+def main() -> int:
+    """Run the monitor; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m logwatch_monitis.monitor", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="directory for results and keys")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--listen", metavar="HOST:PORT")
+    where.add_argument("--listen-fd", type=int, help="a socket that listens already")
+    parser.add_argument("--ready-fd", type=int, help="gets the address, as one line")
+    parser.add_argument("--agent-socket", type=Path, help="who answers /healthz and the like")
+    parser.add_argument("--place", default="", help="the name in the page's heading")
+    options = parser.parse_args()
+    try:
+        _serve(options)
+    except LogwatchError as error:
+        print(f"logwatch-monitis: {error.render()}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from .server import Started, serve
+
+    def ready(started: Started) -> None:
+        if options.ready_fd is not None:
+            os.write(options.ready_fd, f"{started.address}\n".encode())
+            os.close(options.ready_fd)
+
+    listen = options.listen or socket.socket(fileno=options.listen_fd)
+    serve(
+        listen,
+        options.data,
+        ready=ready,
+        place=options.place,
+        lonely=False,
+        agent_socket=options.agent_socket,
+        parent=sys.stdin.fileno(),
+        patience=PATIENCE,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The little of ASGI that is done by hand, where it must be fast or bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+
+__all__ = [
+    "App",
+    "Headers",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "TooLargeError",
+    "from_elsewhere",
+    "header",
+    "http_date",
+    "read_body",
+    "respond",
+]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class TooLargeError(Exception):
+    """Raised when a body exceeds its limit."""
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Return the first header of that lower-case name, empty for none."""
+    for found, value in scope["headers"]:
+        if found == name:
+            return bytes(value).decode("latin-1")
+    return ""
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        TooLargeError: it is longer than *limit* bytes, or says that it will be.
+        ConnectionError: the client went away.
+    """
+    length = header(scope, b"content-length")
+    if length.isdigit() and int(length) > limit:
+        raise TooLargeError
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLargeError
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def http_date() -> bytes:
+    """Return the value of header ``Date``."""
+    return _date(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole answer; its length and date are added to *headers*."""
+    length = (b"content-length", str(len(body)).encode())
+    complete = [*headers, length, (b"date", http_date())]
+    await send({"type": "http.response.start", "status": status, "headers": complete})
+    await send({"type": "http.response.body", "body": body})
+
+
+def from_elsewhere(scope: Scope) -> bool:
+    """Say whether a browser sent this on behalf of a page of another site."""
+    origin = header(scope, b"origin")
+    return bool(origin) and origin.partition("://")[2] != header(scope, b"host")

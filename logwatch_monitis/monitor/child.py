@@ -1,0 +1,187 @@
+"""The monitor as a child process of an agent: started, watched, started again, stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from logwatch_monitis.errors import MissingExtraError, SetupError
+from logwatch_monitis.seams import Clock, Event, Events, SystemClock
+
+from .listen import Address, address_of, bind, parse_listen
+
+__all__ = ["MonitorDied", "MonitorProcess", "MonitorStarted"]
+
+READY_PATIENCE = 20.0
+STOP_PATIENCE = 5.0
+FIRST_DELAY = 1.0
+LAST_DELAY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorStarted(Event):
+    """The embedded monitor answers."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return f"The embedded monitor listens on {self.url}"
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorDied(Event):
+    """The embedded monitor ended without being asked to."""
+
+    level: ClassVar[int] = logging.ERROR
+    code: int
+    delay: float
+
+    def __str__(self) -> str:
+        return (
+            f"The embedded monitor ended (exit status {self.code});"
+            f" it is started again in {self.delay:.0f} s, logins are kept until then"
+        )
+
+
+class MonitorProcess:
+    """One embedded monitor, for as long as the agent lives.
+
+    The listening socket belongs to the agent, so the address outlives a crash, and clients that
+    come in between wait instead of being refused. The child ends when this process does, however
+    it does: it watches its standard input. It has a process group of its own, so that Ctrl-C in a
+    terminal reaches the agent alone, which still has logins to send.
+    """
+
+    def __init__(
+        self,
+        data_directory: Path,
+        listen: str,
+        events: Events,
+        *,
+        tries: int = 1,
+        agent_socket: Path | None = None,
+        place: str = "",
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            data_directory: for results and keys; `Keys.load_or_make` reads them.
+            listen: ``HOST:PORT``.
+            events: takes `MonitorStarted` and `MonitorDied`.
+            tries: how many ports to try, from that of *listen* on.
+            agent_socket: where the agent answers for ``/healthz``, ``/readyz`` and ``/metrics``.
+            place: the name in the page's heading; the machine's if it is empty.
+            clock: for the delays between starts.
+        """
+        self._listen = listen
+        self._tries = tries
+        self._events = events
+        self._clock = clock or SystemClock()
+        self._arguments = [sys.executable, "-m", "logwatch_monitis.monitor"]
+        self._arguments += ["--data", str(data_directory), "--place", place]
+        if agent_socket:
+            self._arguments += ["--agent-socket", str(agent_socket)]
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._delay = FIRST_DELAY
+        self._started = 0.0
+        self._next_start: float | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where the monitor listens; known from `start` on."""
+        assert self._socket is not None
+        return address_of(self._socket)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None while none runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> Address:
+        """Take the address and start the monitor; return when it answers.
+
+        Raises:
+            MissingExtraError: a package of the extra ``monitor`` is missing.
+            SetupError: the address cannot be used, or the monitor ended at once; it has then said
+                why on standard error.
+        """
+        for package in ("starlette", "uvicorn", "jinja2"):
+            if find_spec(package) is None:
+                raise MissingExtraError(f"the embedded monitor ({package})", "monitor")
+        self._socket = bind(*parse_listen(self._listen), tries=self._tries)
+        if not self._launch():
+            code = self._process.poll() if self._process else None
+            self.stop()
+            raise SetupError(
+                f"the embedded monitor did not start (exit status {code})",
+                "see the line above, or set monitor.url to another monitor",
+            )
+        return self.address
+
+    def check(self) -> None:
+        """Start the monitor again if it died; for the agent's loop, at least every few seconds."""
+        now = self._clock.monotonic()
+        if self._next_start is not None:
+            if now >= self._next_start:
+                self._next_start = None
+                self._launch()
+        elif self._process and (code := self._process.poll()) is not None:
+            if now - self._started > LAST_DELAY:
+                self._delay = FIRST_DELAY
+            self._next_start = now + self._delay
+            self._events(MonitorDied(code, self._delay))
+            self._delay = min(2 * self._delay, LAST_DELAY)
+
+    def stop(self) -> None:
+        """Let the monitor answer what it was asked, then end it; free the address."""
+        if self._process:
+            _end(self._process)
+        if self._socket:
+            self._socket.close()
+        self._process = self._socket = self._next_start = None
+
+    def _launch(self) -> bool:
+        """Start the process; say whether it got ready."""
+        assert self._socket is not None
+        listening = self._socket.fileno()
+        with ExitStack() as stack:
+            ready, theirs = os.pipe()
+            stack.callback(os.close, ready)
+            with ExitStack() as ours:
+                ours.callback(os.close, theirs)
+                numbers = ["--listen-fd", str(listening), "--ready-fd", str(theirs)]
+                self._process = subprocess.Popen(
+                    [*self._arguments, *numbers],
+                    stdin=subprocess.PIPE,
+                    pass_fds=(listening, theirs),
+                    process_group=0,
+                )
+            self._started = self._clock.monotonic()
+            readable, _, _ = select.select([ready], [], [], READY_PATIENCE)
+            got_ready = bool(readable and os.read(ready, 1))
+        if got_ready:
+            self._events(MonitorStarted(self.address.url))
+        return got_ready
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(OSError):
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(STOP_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,103 @@
+"""The tables of the monitor's store, and how a connection to them is opened."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from logwatch_monitis.errors import StateError
+
+__all__ = ["VERSION", "connect_reader", "connect_writer"]
+
+VERSION = 1
+_MIB = 1024 * 1024
+
+# `once` is what makes a result the same one: the id of its event, or for a signed request without
+# ids a blank and the request's timestamp and signature. The columns from user_login on are taken
+# out of values and additional facts, because the page asks for them; what is left over is JSON.
+_TABLES = """
+CREATE TABLE monitors (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    type TEXT NOT NULL,
+    params TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX monitors_name ON monitors (account, name) WHERE NOT deleted;
+
+CREATE TABLE results (
+    seq INTEGER PRIMARY KEY,
+    monitor INTEGER NOT NULL REFERENCES monitors (id),
+    checktime INTEGER NOT NULL,
+    stored_ms INTEGER NOT NULL,
+    once TEXT,
+    user_login TEXT,
+    host TEXT,
+    srv TEXT,
+    machine TEXT,
+    kind TEXT,
+    verified INTEGER,
+    method TEXT,
+    agent TEXT,
+    other_values TEXT,
+    other_facts TEXT
+) STRICT;
+CREATE UNIQUE INDEX results_once ON results (monitor, once) WHERE once IS NOT NULL;
+CREATE INDEX results_day ON results (monitor, checktime);
+CREATE INDEX logins_time ON results (checktime) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_user ON results (user_login, checktime) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_host ON results (host, checktime) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_service ON results (srv, checktime) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_machine ON results (machine, checktime) WHERE user_login IS NOT NULL;
+"""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the one connection that writes; make the tables in a new file, mode 0600.
+
+    A commit is on the disk when it returns (write-ahead log, ``synchronous=FULL``).
+
+    Raises:
+        StateError: no such database, damaged, or made by a newer version.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = _connect(f"file:{_quoted(path)}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size={-16 * 1024}")
+        connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
+        _migrate(connection, path)
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path}: {error}", "the monitor keeps its results there") from None
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that cannot write: only the writer may ever reset the write-ahead log."""
+    connection = _connect(f"file:{_quoted(path)}?mode=ro")
+    connection.execute("PRAGMA query_only=1")
+    return connection
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+
+
+def _quoted(path: Path) -> str:
+    return path.absolute().as_uri().removeprefix("file://")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > VERSION:
+        raise StateError(
+            f"{path}: made by a newer version (schema {found}, this one knows {VERSION})",
+            "install that version again, or choose another data directory",
+        )
+    if found < VERSION:
+        connection.executescript(f"BEGIN;{_TABLES};PRAGMA user_version={VERSION};COMMIT;")
