@@ -203,7 +203,8 @@ class Document:
         if text is None:
             self.problem(node, "this text spans several lines", "write it under |, a line each")
             return []
-        if not node.style and self.lines[node.line - 1][text.columns[-1] - 1 :].strip():
+        behind = self.lines[node.line - 1][text.columns[-1] - 1 :].lstrip()
+        if not node.style and behind.startswith("#"):
             self.problem(node, "the text ends where ' #' begins a comment", _QUOTE_HINT)
         self.string(node)
         return [text]
