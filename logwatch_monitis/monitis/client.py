@@ -65,7 +65,7 @@ class MonitisClient:
             secret_key: signs, or buys tokens; is sent only for a token.
             validation: how writes are proved.
             insecure: tokens may cross the network over plain HTTP.
-            transport: carries the requests; stays the caller's to close.
+            transport: carries the requests; `close` closes it.
             clock: for timestamps and the age of a token.
 
         Raises:
@@ -93,6 +93,10 @@ class MonitisClient:
     def api_key(self) -> str:
         """The public key."""
         return self._api_key
+
+    def close(self) -> None:
+        """Close the transport; a request under way ends with UnreachableError."""
+        self._transport.close()
 
     def auth_token(self) -> str:
         """Return a token: the last one for twelve hours, half of its life, then a new one.

@@ -1,0 +1,29 @@
+"""Brings what waits in the spool to the monitor: in order, at least once, and patiently."""
+
+from __future__ import annotations
+
+from .deliverer import Deliverer
+from .events import (
+    DeadLettered,
+    Delivered,
+    DeliveryFailed,
+    DeliveryResumed,
+    DeliveryStillFailing,
+    MonitorCreated,
+    MonitorFound,
+)
+from .status import DeliveryStatus
+from .target import Target
+
+__all__ = [
+    "DeadLettered",
+    "Delivered",
+    "Deliverer",
+    "DeliveryFailed",
+    "DeliveryResumed",
+    "DeliveryStatus",
+    "DeliveryStillFailing",
+    "MonitorCreated",
+    "MonitorFound",
+    "Target",
+]

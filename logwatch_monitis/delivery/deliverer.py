@@ -1,0 +1,296 @@
+"""The loop from the spool to the monitor."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from logwatch_monitis.errors import LogwatchError, StateError, UnreachableError
+from logwatch_monitis.monitis.batch import MAX_BATCH, Result
+from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.monitis.faults import (
+    BusyError,
+    NoSuchMonitorError,
+    RefusedError,
+    UnclearError,
+    UnknownActionError,
+)
+from logwatch_monitis.seams import Clock, Events, Waker
+from logwatch_monitis.spool import Entry
+
+from .backoff import Backoff
+from .events import (
+    DeadLettered,
+    Delivered,
+    DeliveryFailed,
+    DeliveryResumed,
+    DeliveryStillFailing,
+)
+from .lanes import Lanes
+from .status import DeliveryStatus
+from .target import Facts, Target, TargetFinder
+
+__all__ = ["Deliverer", "Outbox"]
+
+IDLE_SECONDS = 5.0
+STATE_SECONDS = 5.0
+PLAIN_AT_ONCE = 32
+UNCLEAR_AT_MOST = 5
+REFUSED_AT_MOST = 3
+OTHERS_ASKED = 16
+
+# What passes without anybody doing something; the rest needs a person.
+_PASSING = (UnreachableError, UnclearError, NoSuchMonitorError, StateError)
+
+
+class Outbox(Facts, Protocol):
+    """What the spool is to the delivery."""
+
+    def due(self, limit: int) -> list[Entry]:
+        """Return what is next, in the order in which it is to be sent."""
+
+    def delivered(self, sent: Sequence[Entry]) -> int:
+        """Take out what the monitor has."""
+
+    def failed(self, tried: Sequence[Entry], reason: str) -> None:
+        """Count a failed attempt."""
+
+    def refuse(self, entry: Entry, reason: str) -> bool:
+        """Put an entry aside as a dead letter."""
+
+
+class Deliverer:
+    """Sends what waits, in the spool's order, and takes it out when the monitor has it.
+
+    An entry leaves the spool only after the body of an answer said ok, or after the monitor refused
+    this entry for good (then it is a dead letter). After a lost answer the same result is sent
+    again, with the same checktime and id. After a failure one single result is tried first; more
+    follow when it was taken.
+
+    Our own monitor gets batches. Every other one gets one request for each login, one after the
+    other, or over several connections where the answers take long; they start in the spool's order.
+    """
+
+    def __init__(
+        self,
+        spool: Outbox,
+        client: MonitisClient,
+        *,
+        clock: Clock,
+        waker: Waker,
+        events: Events,
+        target: Target = Target(),  # noqa: B008 - immutable
+        agent: str = "",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Make a deliverer; `run` or `step` make it work.
+
+        Args:
+            spool: where logins wait.
+            client: speaks to the monitor; `stop` closes it.
+            clock: back-off runs on its stopwatch.
+            waker: is woken by whoever fills the spool.
+            events: takes what happens.
+            target: which monitor.
+            agent: the name by which our own monitor knows this agent.
+            chance: the jitter, from 0 up to 1.
+        """
+        self._spool = spool
+        self._client = client
+        self._clock = clock
+        self._waker = waker
+        self._events = events
+        self._agent = agent
+        self._finder = TargetFinder(client, target, spool, events)
+        self._lanes = Lanes(clock)
+        self._backoff = Backoff(chance)
+        self._status = DeliveryStatus()
+        self._not_before = 0.0
+        self._batch = 1
+        self._refused_in_a_row = 0
+        self._looked_again = False
+        self._unmarked: list[Entry] = []
+        self._stopping = False
+        self._done = threading.Event()
+
+    @property
+    def status(self) -> DeliveryStatus:
+        """How it is going; may be read from any thread."""
+        return replace(self._status, monitor_id=self._finder.known)
+
+    def run(self) -> None:
+        """Deliver until `stop` is called, waiting on the waker in between."""
+        try:
+            while not self._stopping:
+                wait = self.step()
+                if wait and not self._stopping:
+                    self._waker.wait(wait)
+        finally:
+            self._lanes.close()
+            self._done.set()
+
+    def stop(self, grace: float = 3.0) -> None:
+        """End `run`: let the request under way finish for *grace* seconds, then cut it off.
+
+        What was cut off is sent again by the next run, like after any lost answer.
+        """
+        self._stopping = True
+        self._waker.wake()
+        self._done.wait(grace)
+        self._client.close()
+        self._done.wait(grace / 2)
+
+    def step(self) -> float:
+        """Do one piece of work; return for how many seconds there is nothing to do."""
+        rest = self._not_before - self._clock.monotonic()
+        if rest > 0:
+            return rest
+        try:
+            return self._work()
+        except NoSuchMonitorError as error:
+            self._finder.forget()
+            once_more = not self._looked_again
+            self._looked_again = True
+            return 0.0 if once_more else self._fail(error)
+        except LogwatchError as error:
+            return self._fail(error)
+
+    def _work(self) -> float:
+        self._mark([])
+        entries = self._spool.due(self._batch if self._client.ours else PLAIN_AT_ONCE)
+        if not entries:
+            return IDLE_SECONDS
+        monitor_id = self._finder.find()
+        if self._client.ours and self._batch > 1 and len(entries) > 1:
+            self._send_batch(monitor_id, entries[: self._batch])
+        else:
+            self._send_plain(monitor_id, entries[: min(self._batch, PLAIN_AT_ONCE)])
+        return 0.0
+
+    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+        try:
+            self._client.add_results(monitor_id, [self._result(entry) for entry in entries])
+        except UnknownActionError:
+            raise
+        except (RefusedError, UnclearError):
+            # All or none were stored, so halves lead to the one that is not wanted.
+            self._batch = len(entries) // 2
+        else:
+            self._mark(entries)
+
+    def _send_plain(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+        failures: list[tuple[Entry, LogwatchError]] = []
+        unmarked: StateError | None = None
+        for entry, error in self._lanes.each(partial(self._send_one, monitor_id), entries):
+            try:
+                if error:
+                    failures.append((entry, error))
+                else:
+                    self._mark([entry])
+            except StateError as trouble:
+                unmarked = trouble
+            if unmarked or self._stopping:
+                self._lanes.halt()
+        if unmarked:
+            raise unmarked
+        if failures:
+            self._judge(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
+
+    def _send_one(self, monitor_id: str, entry: Entry) -> None:
+        self._client.add_result(monitor_id, self._result(entry))
+
+    def _result(self, entry: Entry) -> Result:
+        values = {"user_login": entry.user, "host": entry.host, "srv": entry.srv}
+        additional = {
+            "id": entry.id,
+            "machine": entry.machine,
+            "kind": entry.kind,
+            "verified": entry.verified,
+            "method": entry.method,
+            "agent": self._agent,
+        }
+        return Result(entry.time_us // 1000, values, additional)
+
+    def _judge(self, monitor_id: str, entry: Entry, error: LogwatchError) -> None:
+        """Decide whether the entry is to blame, or the monitor.
+
+        A monitor that refuses everything must not empty the spool into the dead letters: beyond a
+        few refusals in a row, and for those that do not say what is wrong, the entry is to blame
+        only if another one passes.
+
+        Raises:
+            LogwatchError: the error, if it is the monitor's.
+        """
+        if isinstance(error, UnknownActionError) or not isinstance(
+            error, RefusedError | UnclearError
+        ):
+            raise error
+        if isinstance(error, UnclearError):
+            self._spool.failed([entry], str(error))
+            if entry.attempts + 1 < UNCLEAR_AT_MOST or not self._another_passes(monitor_id, entry):
+                raise error
+        elif self._refused_in_a_row >= REFUSED_AT_MOST and not self._another_passes(
+            monitor_id, entry
+        ):
+            raise error
+        self._refused_in_a_row += 1
+        self._spool.refuse(entry, str(error))
+        self._events(DeadLettered(entry.id, str(error)))
+
+    def _another_passes(self, monitor_id: str, suspect: Entry) -> bool:
+        for entry in self._spool.due(OTHERS_ASKED):
+            if entry.seq != suspect.seq:
+                try:
+                    self._send_one(monitor_id, entry)
+                except (RefusedError, UnclearError):
+                    continue
+                self._mark([entry])
+                return True
+        return False
+
+    def _mark(self, sent: Sequence[Entry]) -> None:
+        """Take out what the monitor has; what a full disk keeps in is not sent again."""
+        self._unmarked += sent
+        if not self._unmarked:
+            return
+        self._spool.delivered(self._unmarked)
+        count = len(self._unmarked)
+        self._unmarked = []
+        self._batch = min(self._batch * 2, MAX_BATCH)
+        self._refused_in_a_row = 0
+        self._looked_again = False
+        self._backoff.reset()
+        if self._status.state != "ok":
+            self._events(DeliveryResumed())
+        self._status = DeliveryStatus(last_delivery=self._clock.now())
+        self._events(Delivered(count))
+
+    def _fail(self, error: LogwatchError) -> float:
+        if self._stopping:
+            return 0.0
+        reason, wait = error.render(), self._wait(error)
+        repeated = reason == self._status.error
+        self._batch = 1
+        self._not_before = self._clock.monotonic() + wait
+        self._status = replace(
+            self._status,
+            state="waiting" if isinstance(error, _PASSING) else "refused",
+            error=reason,
+            next_try=self._clock.now() + wait,
+        )
+        with suppress(StateError):
+            self._spool.failed([], reason)
+        self._events((DeliveryStillFailing if repeated else DeliveryFailed)(reason, wait))
+        return wait
+
+    def _wait(self, error: LogwatchError) -> float:
+        if isinstance(error, StateError):
+            return STATE_SECONDS
+        if isinstance(error, BusyError):
+            return self._backoff.next(error.retry_after)
+        return self._backoff.next() if isinstance(error, _PASSING) else self._backoff.next_slow()
