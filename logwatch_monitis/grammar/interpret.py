@@ -6,7 +6,7 @@ and `trace` tells how far a line got.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from logwatch_monitis.grammar.kinds import (
@@ -30,7 +30,7 @@ from logwatch_monitis.grammar.tree import (
 )
 from logwatch_monitis.grammar.unparse import unparse_part
 
-__all__ = ["Answer", "Miss", "first_line", "match", "match_line", "trace"]
+__all__ = ["Answer", "Miss", "fill", "first_line", "match", "match_line", "trace"]
 
 _CHECKS = {"word": is_word, "int": is_int, "ip": is_ip, "host": is_host}
 _DEMANDS = {
@@ -83,9 +83,9 @@ def match(rule: Rule, message: str, machine: str, program: str) -> Answer | None
         return None
     for index, line in enumerate(rule.lines):
         values = match_line(line, message)
-        answer = None if values is None else _answer(rule, index, values, (machine, program))
-        if answer is not None:
-            return answer
+        found = None if values is None else fill(values, rule.defaults, machine, program)
+        if found is not None:
+            return Answer(index, *found)
     return None
 
 
@@ -111,19 +111,22 @@ def trace(line: Line, message: str) -> Miss | None:
     return None
 
 
-def _answer(
-    rule: Rule, index: int, values: dict[str, str], header: tuple[str, str]
-) -> Answer | None:
-    """Return the answer of one line's *values* and the defaults; None without user or host."""
-    meant = dict(zip(("{machine}", "{program}"), header, strict=True))
-    filled = {name: meant.get(value, value) for name, value in rule.defaults.items()} | values
+def fill(
+    values: Mapping[str, str], defaults: Mapping[str, str], machine: str, program: str
+) -> tuple[str, str, str | None, dict[str, str]] | None:
+    """Return user, host, service and fields of *values*, with *defaults* where one is missing.
+
+    None if that names no user or no host.
+    """
+    meant = {"{machine}": machine, "{program}": program}
+    filled = {name: meant.get(value, value) for name, value in defaults.items()} | dict(values)
     user, host = filled.get("user", ""), filled.get("host", "")
     if not is_user(user) or not host:
         return None
-    if "host" in values or rule.defaults["host"] not in meant:
+    if "host" in values or defaults["host"] not in meant:
         host = without_mapping(host)
     fields = {name: value for name, value in filled.items() if name not in MEANINGS}
-    return Answer(index, user, host, filled.get("service"), fields)
+    return user, host, filled.get("service"), fields
 
 
 class _Reading:
