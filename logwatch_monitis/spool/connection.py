@@ -17,12 +17,22 @@ from typing import Any, TypeVar
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.spool.values import SpoolFullError
 
-__all__ = ["Connection", "DamagedError", "connect", "in_order", "is_damage", "journal_of"]
+__all__ = [
+    "JOURNAL_BYTES",
+    "Connection",
+    "DamagedError",
+    "connect",
+    "in_order",
+    "is_damage",
+    "journal_of",
+]
 
 _BUSY_SECONDS = 10.0
 """How long a write waits for another process; its transactions take milliseconds."""
 
-_JOURNAL_BYTES = 4 << 20
+JOURNAL_BYTES = 1 << 20
+"""The journal keeps this size, enough to deliver thousands of logins at a time."""
+
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BLOCKED = frozenset(
     {
@@ -53,13 +63,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     if code is None:
         # Python's own complaint about text that is not UTF-8 carries no code.
         return isinstance(error, sqlite3.OperationalError)
-    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_READONLY_DBMOVED
+    return code & 0xFF in _DAMAGED
 
 
 def in_order(path: Path, error: sqlite3.Error) -> Exception:
     """Return what to raise for an error of SQLite: damage, «not now», or our own mistake."""
-    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
-        return DamagedError("was moved or deleted while in use")
     if is_damage(error):
         return DamagedError(f"is damaged: {error}")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BLOCKED:
@@ -87,12 +95,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA synchronous = EXTRA")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
+            connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA journal_mode = PERSIST")
-            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+            connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
     except BaseException:
         connection.close()
         raise
@@ -124,7 +132,7 @@ class Connection:
         try:
             return self._raw.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise in_order(self._path, error) from error
+            raise self._in_order(error) from error
 
     def write(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """Run *work* in one transaction and return its value once that is safe on the disk.
@@ -140,11 +148,23 @@ class Connection:
             cursor.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
-            raise in_order(self._path, error) from error
+            raise self._in_order(error) from error
         except BaseException:
             self._roll_back()
             raise
         return value
+
+    def _in_order(self, error: sqlite3.Error) -> Exception:
+        reason = in_order(self._path, error)
+        if isinstance(reason, SpoolFullError) and self._is_moved():
+            return DamagedError("was moved or deleted while in use")
+        return reason
+
+    def _is_moved(self) -> bool:
+        try:
+            return self._path.stat().st_ino != self.inode
+        except OSError:
+            return True
 
     def _roll_back(self) -> None:
         try:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,16 @@ from typing import NamedTuple
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.seams import Clock, Event
 from logwatch_monitis.spool import rows, schema
-from logwatch_monitis.spool.connection import DamagedError, connect, is_damage, journal_of
+from logwatch_monitis.spool.connection import (
+    JOURNAL_BYTES,
+    DamagedError,
+    connect,
+    is_damage,
+    journal_of,
+)
 from logwatch_monitis.spool.directory import FILE_MODE, make_file, sync_directory
 from logwatch_monitis.spool.events import SpoolMigrated, SpoolSetAside
+from logwatch_monitis.spool.values import SpoolFullError
 
 __all__ = ["RECOVERED", "Suspect", "open_or_replace", "open_present"]
 
@@ -122,7 +129,7 @@ def _look_at_file(path: Path) -> None:
         raise DamagedError("is no regular file")
     if status.st_size == 0:
         raise DamagedError("is empty")
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         raise StateError(
             f"the spool {path} cannot be opened by user {os.geteuid()}",
             f"it belongs to user {status.st_uid}; run as that user, or chown it",
@@ -188,15 +195,30 @@ def _is_complete(new: Path) -> bool:
 def _make(new: Path) -> sqlite3.Connection:
     for leftover in (new, journal_of(new)):
         leftover.unlink(missing_ok=True)
+    _reserve(journal_of(new))
     os.close(make_file(new, os.O_EXCL))
     connection = connect(new)
     schema.migrate(connection)
     return connection
 
 
+def _reserve(journal: Path) -> None:
+    """Give the journal its space now, so that a full disk does not keep delivered logins in."""
+    descriptor = make_file(journal)
+    try:
+        os.posix_fallocate(descriptor, 0, JOURNAL_BYTES)
+    except OSError as error:
+        raise SpoolFullError(
+            f"cannot make {journal}: {error.strerror}", "free some space"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
 def _put_in_place(new: Path, path: Path) -> None:
-    for leftover in (journal_of(new), journal_of(path)):
-        leftover.unlink(missing_ok=True)
+    journal_of(path).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        journal_of(new).rename(journal_of(path))
     new.rename(path)
     sync_directory(path.parent)
 
@@ -224,6 +246,8 @@ def _salvage(path: Path, fresh: sqlite3.Connection) -> int:
     except sqlite3.Error:
         return 0
     with closing(damaged):
+        # Otherwise SQLite reads nothing at all of a database that was cut off.
+        damaged.execute("PRAGMA writable_schema = ON")
         fresh.execute("BEGIN IMMEDIATE")
         rows.copy_readable(damaged, fresh, "outbox", ("history",))
         rows.copy_readable(damaged, fresh, "dead", ("history", "reason", "since_us"))

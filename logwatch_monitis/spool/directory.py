@@ -38,7 +38,7 @@ def prepare_directory(directory: Path) -> None:
         raise StateError(
             f"the state directory {directory} may be written by others", f"chmod 700 {directory}"
         )
-    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         raise StateError(
             f"the state directory {directory} cannot be written",
             "remount it writable, correct its mode, or name another one as state_directory",
