@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from logwatch_monitis.credentials import Credential, Secret
 from logwatch_monitis.errors import DocumentError, Problem, SetupError
@@ -134,6 +133,15 @@ class Config:
         """
         return state_directory(self.state)
 
+    @property
+    def monitor_directory(self) -> Path:
+        """Return where the embedded monitor keeps its keys and results.
+
+        Raises:
+            StateError: as `state_directory`.
+        """
+        return self.state_directory / "monitor"
+
 
 def load(path: str | None = None) -> Config:
     """Return the configuration in *path*; without one, that of the usual place, if it is there.
@@ -196,7 +204,7 @@ def _monitor(document: Document, node: Node) -> Monitor:
     return Monitor(
         api_key=Credential("api-key", Secret(api_key) if api_key else None, api_key_file),
         secret_key=Credential("secret-key", file=values.pop("secret_key_file", "")),
-        **values | {"url": values.get("url", EMBEDDED).rstrip("/")},
+        **values,
     )
 
 
@@ -264,18 +272,10 @@ def _check_title(text: str) -> None:
 
 
 def _check_url(url: str) -> None:
-    if url == EMBEDDED:
-        return
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        hint = "embedded, or an address such as https://monitor.example.org"
-        raise SetupError("this is no monitor's address", hint)
-    if parts.username or parts.query or parts.fragment:
-        raise SetupError("a monitor's address has no user, query or fragment")
+    from logwatch_monitis.monitis.address import base_url
+
+    if url != EMBEDDED:
+        base_url(url)
 
 
 def _check_zone(name: str) -> None:

@@ -49,7 +49,7 @@ class TestKeys:
         assert read == config.Config(
             path="c.yaml",
             monitor=config.Monitor(
-                url="https://monitor.example.org",
+                url="https://monitor.example.org/",
                 api_key=Credential("api-key", Secret("KEY1")),
                 secret_key=Credential("secret-key", file="/etc/logwatch-monitis/secret-key"),
                 validation="token",
@@ -102,9 +102,15 @@ class TestMistakes:
             ("timezone: Mars/Base", "c.yaml:1:11: error: "),
             ("monitor: {validation: md5}", "c.yaml:1:23: error: 'md5' is not possible here"),
             ("monitor: {name: ' '}", "c.yaml:1:17: error: this must not be empty"),
-            ("monitor: {url: 'ftp://x'}", "c.yaml:1:16: error: this is no monitor's address"),
-            ("monitor: {url: 'http://x:99999'}", "c.yaml:1:16: error: this is no monitor's"),
-            ("monitor: {url: 'http://a:b@x'}", "c.yaml:1:16: error: a monitor's address has no"),
+            ("monitor: {url: 'ftp://x'}", "c.yaml:1:16: error: the monitor's address is not"),
+            (
+                "monitor: {url: 'http://x:99999'}",
+                "c.yaml:1:16: error: the monitor's address cannot",
+            ),
+            (
+                "monitor: {url: 'http://a:b@x'}",
+                "c.yaml:1:16: error: the address of the monitor x carries",
+            ),
             ("sources: {files: /var/log/x}", "c.yaml:1:18: error: a list is needed here"),
             ("spool: {seen_days: 0}", "c.yaml:1:20: error: this must be a whole number from 1"),
             ("- a", "c.yaml:1:1: error: keys and values is needed here, this is a list"),

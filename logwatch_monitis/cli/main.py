@@ -65,7 +65,11 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings=CONTEXT)
+@click.group(
+    cls=_Commands,
+    context_settings=CONTEXT,
+    example="logwatch-monitis scan /var/log/auth.log",
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -75,12 +79,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Send every login of this machine to a custom monitor.
-
-    \b
-    Example:
-      logwatch-monitis scan /var/log/auth.log
-    """  # noqa: D301 - click's mark for a paragraph that keeps its lines
+    """Send every login of this machine to a custom monitor."""
 
 
 def main() -> NoReturn:

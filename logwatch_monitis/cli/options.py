@@ -12,6 +12,7 @@ from logwatch_monitis.errors import UsageError, suggest
 
 __all__ = [
     "CONTEXT",
+    "Command",
     "SuggestingGroup",
     "config_option",
     "format_option",
@@ -64,11 +65,31 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
-class SuggestingGroup(click.Group):
+class Command(click.Command):
+    """A command whose help ends with an example, one command line in each of its lines."""
+
+    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the example as it stands."""
+        with formatter.section("Example"):
+            formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
+
+
+class SuggestingGroup(Command, click.Group):
     """Commands under one word; an unknown one is answered with the nearest that exists."""
 
+    command_class = Command
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, no_args_is_help=False, **kwargs)
+        kwargs["no_args_is_help"] = False
+        super().__init__(*args, **kwargs)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example below the commands."""
+        Command.format_epilog(self, ctx, formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -1,0 +1,122 @@
+"""How commands reach a monitor: options, keys, and the address of the embedded one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import click
+
+from logwatch_monitis import config
+from logwatch_monitis.cli.options import config_option
+from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.control import ask
+from logwatch_monitis.credentials import Secret, read_secret_file
+from logwatch_monitis.errors import UnreachableError, UsageError
+from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.seams import SystemClock
+
+__all__ = ["Access", "connect", "connection_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    config_option,
+    click.option("--url", metavar="URL", help="The monitor's address, or 'embedded'."),
+    click.option("--api-key", metavar="KEY", help="The public key."),
+    click.option("--api-key-file", metavar="FILE", help="File with the public key."),
+    click.option("--secret-key-file", metavar="FILE", help="File with the secret key."),
+    click.option(
+        "--validation", type=click.Choice(["hmac", "token"]), help="How writes are proved."
+    ),
+    click.option("--insecure", is_flag=True, help="Let tokens cross the network in clear text."),
+)
+
+
+def connection_options(function: F) -> F:
+    """Add the options that say which monitor is meant; what they leave open is configured."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the options of `connection_options` said."""
+
+    config_path: str | None = None
+    url: str | None = None
+    api_key: str | None = None
+    api_key_file: str | None = None
+    secret_key_file: str | None = None
+    validation: Literal["hmac", "token"] | None = None
+    insecure: bool = False
+
+    def keys(self, configuration: Config) -> tuple[Secret, Secret]:
+        """Return the two keys from the nearest place.
+
+        Raises:
+            SetupError: one of them is nowhere, or its file is not usable.
+            UsageError: the public key is given twice.
+        """
+        if self.api_key and self.api_key_file:
+            raise UsageError("--api-key and --api-key-file exclude each other")
+        monitor = configuration.monitor
+        public = Secret(self.api_key) if self.api_key else _file(self.api_key_file)
+        secret = _file(self.secret_key_file)
+        return public or monitor.api_key.need(), secret or monitor.secret_key.need()
+
+
+def _file(path: str | None) -> Secret | None:
+    return read_secret_file(path) if path else None
+
+
+@contextmanager
+def connect(access: Access, configuration: Config | None = None) -> Iterator[MonitisClient]:
+    """Give a client for the monitor that is meant, and close it afterwards.
+
+    Raises:
+        SetupError: address or keys cannot be used.
+        UnreachableError: the embedded monitor is meant and does not run.
+    """
+    from logwatch_monitis.monitis.transport import RequestsTransport
+
+    configuration = configuration or config.load(access.config_path)
+    url = access.url or configuration.monitor.url
+    if url == EMBEDDED:
+        url, public, secret = _embedded(configuration)
+    else:
+        public, secret = access.keys(configuration)
+    client = MonitisClient(
+        url,
+        public.reveal(),
+        secret.reveal(),
+        validation=access.validation or configuration.monitor.validation,
+        insecure=access.insecure,
+        transport=RequestsTransport(),
+        clock=SystemClock(),
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _embedded(configuration: Config) -> tuple[str, Secret, Secret]:
+    """Return the address of the monitor that the running agent has brought along, and its keys."""
+    from logwatch_monitis.monitor.keys import Keys
+
+    directory = configuration.state_directory
+    try:
+        _, body = ask(directory, "/status")
+        url = json.loads(body)["monitor"]["url"]
+    except (OSError, ValueError, KeyError):
+        raise UnreachableError(
+            f"no embedded monitor runs with the state in {directory}",
+            "start it with: logwatch-monitis run, or name another one with --url",
+        ) from None
+    keys = Keys.load_or_make(configuration.monitor_directory)
+    return url, Secret(keys.api_key), Secret(keys.secret_key)
