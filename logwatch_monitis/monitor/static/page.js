@@ -19,7 +19,10 @@ function localise(root) {
     time.dataset.local = "";
   }
   const zone = root.querySelector("#zone");
-  if (zone) zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone || "local";
+  if (zone) {
+    const parts = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts();
+    zone.textContent = parts.find((part) => part.type === "timeZoneName").value;
+  }
 }
 
 // Rows are known by their id and stay where they are, so focus and selection survive.
@@ -44,14 +47,13 @@ function mergeRows(fresh) {
 function merge(page) {
   localise(page);
   const fresh = page.getElementById("rows");
-  if (fresh && rows()) {
-    mergeRows(fresh);
-    document.getElementById("pages").replaceWith(page.getElementById("pages"));
-  } else {
-    document.getElementById("logins").replaceChildren(...page.getElementById("logins").children);
+  if (!fresh || !rows()) {
+    document.getElementById("main").replaceChildren(...page.getElementById("main").children);
+    return;
   }
-  for (const list of document.querySelectorAll("datalist, #figures")) {
-    list.replaceChildren(...page.getElementById(list.id).children);
+  mergeRows(fresh);
+  for (const part of document.querySelectorAll("datalist, #figures, #pages")) {
+    part.replaceChildren(...page.getElementById(part.id).children);
   }
 }
 
