@@ -1,0 +1,86 @@
+"""From a written date to microseconds UTC; where no year is written, which one it can be."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from .stamps import Reading
+
+__all__ = ["DAY", "Instant", "instant", "latest_year", "steady_midnight"]
+
+DAY = 86_400
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_FIRST_YEAR, _LAST_YEAR = 1900, 9998
+_LEAP_GAP = 8  # years from 1896 to 1904: the longest without a 29 February
+_SECOND = timedelta(seconds=1)
+
+
+class Instant(NamedTuple):
+    """A moment, and whether its local time came twice."""
+
+    time_us: int
+    ambiguous: bool
+
+
+def instant(reading: Reading, year: int, zone: tzinfo) -> Instant | None:
+    """Return the moment of *reading* in *year*, or None if the calendar has no such day.
+
+    Second 60 is the first instant of the next minute. A time without a zone is in *zone*: in the
+    hour that autumn repeats the first pass is meant (PEP 495, ``fold=0``), and ``ambiguous`` says
+    so; a time that spring skips is moved forward by the gap.
+    """
+    try:
+        day = date(year, reading.month, reading.day)
+    except ValueError:
+        return None
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return None
+    local = (day.toordinal() - _EPOCH_DAY) * DAY + reading.second
+    if reading.zone is not None:
+        return Instant((local - reading.zone) * 1_000_000 + reading.micro, False)
+    first, second = _offsets(day, min(reading.second, DAY - 1), zone)
+    return Instant((local - first) * 1_000_000 + reading.micro, first > second)
+
+
+def latest_year(reading: Reading, bound: float, zone: tzinfo) -> int | None:
+    """Return the latest year in which *reading* is at most a day after *bound* (seconds UTC).
+
+    A line is written no later than the moment we know it by; the day is for clocks and zones that
+    disagree. 29 February goes to the latest leap year that fits. None if there is no such day.
+    """
+    limit = (bound + DAY) * 1_000_000
+    year = _year_at(bound + 2 * DAY)
+    for candidate in range(year, year - _LEAP_GAP - 2, -1):
+        moment = instant(reading, candidate, zone)
+        if moment is not None and moment.time_us <= limit:
+            return candidate
+    return None
+
+
+def steady_midnight(reading: Reading, year: int, zone: tzinfo) -> int | None:
+    """Return the microseconds UTC at which the day of *reading* begins by its clocks.
+
+    None if the clocks change on that day, or the calendar has no such day.
+    """
+    midnight = instant(reading._replace(second=0, micro=0), year, zone)
+    if midnight is None or reading.zone is not None:
+        return None if midnight is None else midnight.time_us
+    day = date(year, reading.month, reading.day)
+    early, _ = _offsets(day, 0, zone)
+    _, late = _offsets(day, DAY - 1, zone)
+    return midnight.time_us if early == late and not midnight.ambiguous else None
+
+
+def _offsets(day: date, second: int, zone: tzinfo) -> tuple[int, int]:
+    """Return seconds east of Greenwich on the first and on the second pass of a local time."""
+    hour, rest = divmod(second, 3600)
+    moment = datetime(day.year, day.month, day.day, hour, rest // 60, rest % 60, tzinfo=zone)
+    first = moment.utcoffset() or timedelta()
+    second_pass = moment.replace(fold=1).utcoffset() or timedelta()
+    return first // _SECOND, second_pass // _SECOND
+
+
+def _year_at(seconds: float) -> int:
+    day = min(max(int(seconds // DAY) + _EPOCH_DAY, 1), date.max.toordinal())
+    return date.fromordinal(day).year
