@@ -165,7 +165,7 @@ def test_decode_results_refuses(text):
 @pytest.mark.parametrize("text", ["user", ":Login::3", "user:Login:logins:9", "user:a:b:x"])
 def test_decode_parameters_refuses(text):
     """A definition without a name, a second cell or a known data type is refused."""
-    with pytest.raises(ValueError, match="definition|data type"):
+    with pytest.raises(ValueError, match=r"definition|data type"):
         wire.decode_parameters(text)
 
 

@@ -6,6 +6,7 @@ The only module that imports requests.
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import socket
 import ssl
@@ -82,7 +83,11 @@ class RequestsTransport:
         """
         with self._deadlines.call() as call:
             try:
-                return self._exchange(_prepare(method, url, params))
+                reply = self._exchange(_prepare(method, url, params))
+                # To the parser the end of a connection that was cut is the end of a header.
+                if not call.ended:
+                    return reply
+                reason = call.ended
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 reason = call.ended or self._reason(error)
         # Raised out here so that it carries no context: those errors hold the keys in the address.
@@ -171,6 +176,8 @@ def _read(response: requests.Response) -> Reply:
     body = response.raw.read(MAX_REPLY + 1, decode_content=False)
     if len(body) > MAX_REPLY:
         raise _UnusableError(f"the answer is longer than {MAX_REPLY} bytes")
+    if len(body) < int(headers.get("content-length", 0)):
+        raise _UnusableError("the answer broke off")
     return Reply(response.status_code, headers, body)
 
 
@@ -189,6 +196,9 @@ class _Watched:
             return self._connect(addresses, self.timeout)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "timed out") from error
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # urllib3 takes these for a server that answered early, and would go on to read.
+            raise ConnectionAbortedError(errno.ECONNABORTED, error.strerror) from error
 
     def _connect(self, addresses: list[Any], seconds: float | None) -> socket.socket:
         failure: OSError | None = None
