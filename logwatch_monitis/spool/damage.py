@@ -195,10 +195,15 @@ def _is_complete(new: Path) -> bool:
 def _make(new: Path) -> sqlite3.Connection:
     for leftover in (new, journal_of(new)):
         leftover.unlink(missing_ok=True)
-    _reserve(journal_of(new))
     os.close(make_file(new, os.O_EXCL))
     connection = connect(new)
-    schema.migrate(connection)
+    try:
+        schema.migrate(connection)
+        # Not before: SQLite deletes the journal of a database without pages.
+        _reserve(journal_of(new))
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
