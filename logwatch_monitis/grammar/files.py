@@ -24,13 +24,25 @@ from logwatch_monitis.grammar.tree import Line
 from logwatch_monitis.grammar.tree import Text as TextPart
 from logwatch_monitis.yamltree import Document, Node, Text
 
-__all__ = ["FORMS", "KINDS", "FileSource", "Json", "Pattern", "RuleSource", "Sample", "read_file"]
+__all__ = [
+    "ANY",
+    "FORMS",
+    "KINDS",
+    "FileSource",
+    "Json",
+    "Pattern",
+    "RuleSource",
+    "Sample",
+    "read_file",
+]
 
 KINDS = ("login", "command", "session")
 """What a rule's events are; see `logwatch_monitis.login`."""
 FORMS = ("syslog", "vsftpd")
 """The headers a line can have; see `logwatch_monitis.syslog`."""
 MAX_RULES = 200
+ANY = "any"
+"""Stands for every program, and for the remaining PAM services."""
 
 _FILE = ("service", "title", "program", "header", "pam", "kind", "enabled", "set", "rules")
 _RULE = ("name", "line", "except", "json", "take", "accept", "reject", "set", "program")
@@ -131,7 +143,7 @@ class _Reader:
         return self._any_or_words(node, "program") or ()
 
     def _any_or_words(self, node: Node | None, what: str) -> tuple[str, ...] | None:
-        if node is None or (node.kind == "scalar" and node.text == "any"):
+        if node is None or (node.kind == "scalar" and node.text == ANY):
             return None
         words = tuple(self._word(item, what) for item in self._doc.items(node))
         if node.kind == "list" and not words:
@@ -333,4 +345,4 @@ class _RuleReader(_Reader):
 
 def _first(rule: RuleSource) -> str:
     """Return the program that a sample comes from unless it says so itself."""
-    return rule.programs[0] if rule.programs else "any"
+    return rule.programs[0] if rule.programs else ANY

@@ -29,11 +29,11 @@ class RefusedError(Exception):
         self.problem = Problem(path, 0, 0, message, hint=hint)
 
 
-def read_safely(path: Path, *, trusted: bool = False) -> bytes:
+def read_safely(path: Path, *, trusted: bool = False, limit: int = MAX_FILE) -> bytes:
     """Return the file's bytes; ``b""`` for a link to ``/dev/null``.
 
     *trusted* skips the checks of owner, mode and directories (the package's own folder, or a file
-    that the user named on the command line). A FIFO or a device never blocks.
+    that the user named on the command line). A FIFO never blocks.
 
     Raises:
         RefusedError: it is no regular file, too large, unreadable, or others could change it.
@@ -46,12 +46,12 @@ def read_safely(path: Path, *, trusted: bool = False) -> bytes:
         status = os.fstat(descriptor)
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL:
             return b""
-        fault = _file_fault(status) or ("" if trusted else owner_fault(status))
+        fault = _file_fault(status, limit) or ("" if trusted else owner_fault(status))
         if fault:
             raise RefusedError(str(path), fault, _hint(fault))
         if not trusted:
             _check_above(path)
-        return file.read(MAX_FILE)
+        return file.read(limit)
 
 
 def directory_fault(path: Path) -> str:
@@ -78,11 +78,11 @@ def owner_fault(status: os.stat_result) -> str:
     return ""
 
 
-def _file_fault(status: os.stat_result) -> str:
+def _file_fault(status: os.stat_result, limit: int) -> str:
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
-    if status.st_size > MAX_FILE:
-        return f"is larger than {MAX_FILE} bytes"
+    if status.st_size > limit:
+        return f"is larger than {limit} bytes"
     return ""
 
 

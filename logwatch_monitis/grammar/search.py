@@ -44,27 +44,32 @@ def find(directories: Sequence[Path] = (), *, system: Sequence[Path] | None = No
     order = [*(SYSTEM_DIRECTORIES if system is None else system), *directories]
     for number, directory in enumerate(order):
         if directory not in order[number + 1 :]:
-            _add(search, _names(directory, search.problems))
+            for found in _read(_names(directory, search.problems), search.problems):
+                search.versions.setdefault(found.name, []).append(found)
     return Search(dict(sorted(search.versions.items())), search.problems)
 
 
 def find_named(paths: Iterable[Path]) -> Search:
-    """Return the files at *paths*, and those in directories among them, whoever owns them."""
+    """Return the files at *paths* and in directories among them, whoever owns them.
+
+    None stands in front of another: they come under their paths, not their names.
+    """
     search = Search({}, [])
     for path in paths:
         inside = _names(path, search.problems) if path.is_dir() else [path]
-        _add(search, inside, trusted=True)
+        for found in _read(inside, search.problems, trusted=True):
+            search.versions[found.path] = [found]
     return search
 
 
-def _add(search: Search, paths: Iterable[Path], *, trusted: bool = False) -> None:
+def _read(
+    paths: Iterable[Path], problems: list[Problem], *, trusted: bool = False
+) -> Iterator[Found]:
     for path in paths:
         try:
-            data = read_safely(path, trusted=trusted)
+            yield Found(path.name, str(path), read_safely(path, trusted=trusted))
         except RefusedError as refused:
-            search.problems.append(refused.problem)
-        else:
-            search.versions.setdefault(path.name, []).append(Found(path.name, str(path), data))
+            problems.append(refused.problem)
 
 
 def _names(directory: Path, problems: list[Problem]) -> list[Path]:

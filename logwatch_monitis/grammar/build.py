@@ -1,0 +1,235 @@
+"""Makes rules out of pattern files: reads them, tries their samples, compiles, chooses literals.
+
+The result is plain data, so that it can be kept on disk; `assemble` makes a `RuleSet` of it.
+Everything slow is imported here, and this module only when there is something to build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import CodeType
+from typing import NamedTuple
+
+from logwatch_monitis.errors import DocumentError, Problem
+from logwatch_monitis.grammar.files import FileSource, RuleSource, Sample, read_file
+from logwatch_monitis.grammar.literals import Need, choose
+from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, PatternFile, Rule
+from logwatch_monitis.grammar.samples import Compiled, Said, answer, compiled, try_samples
+from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.tree import Line, Text, required_texts
+
+__all__ = ["build"]
+
+_HEX_START = re.compile(r"^x?[0-9a-f]{1,2}")
+_ESCAPE = re.compile(r"\\.{0,3}", re.DOTALL)
+
+
+class _File(NamedTuple):
+    """A file that was read, and all files of its name; it is the last of them."""
+
+    found: Found
+    versions: Sequence[Found]
+    source: FileSource
+    rules: list[Compiled]
+
+
+def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
+    """Return the rules of the files found, only those for *services* unless that is None.
+
+    Raises:
+        DocumentError: with every problem of every file.
+    """
+    problems = list(search.problems)
+    files = [file for versions in search.versions.values() for file in _read(versions, problems)]
+    for file in files:
+        try_samples(file.source, file.rules)
+        problems += file.source.document.problems
+    if any(problem.severity == "error" for problem in problems):
+        raise DocumentError(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
+    enabled = [file for file in files if file.source.enabled and file.rules]
+    echoes = frozenset(_echoes(files))
+    problems += _contradictions(enabled, echoes)
+    wanted = [file for file in enabled if _wanted(file, enabled, services)]
+    return BuiltSet(
+        rules=tuple(_built(file, rule) for file in wanted for rule in file.rules),
+        files=tuple(map(_summary, files)),
+        literals=choose(_need(file, rule) for file in wanted for rule in file.rules),
+        echoes=echoes,
+        warnings=tuple(problems),
+    )
+
+
+def _read(versions: Sequence[Found], problems: list[Problem]) -> Iterator[_File]:
+    """Yield the file in force; none if it cannot be read at all."""
+    found = versions[-1]
+    try:
+        source = read_file(found.data, found.path)
+    except DocumentError as error:
+        problems += error.problems
+        return
+    sound = not source.document.problems
+    rules = [compiled(rule) for rule in source.rules] if sound else []
+    yield _File(found, versions, source, rules)
+
+
+def _echoes(files: Iterable[_File]) -> Iterator[str]:
+    """Yield the PAM services whose session lines are no logins of their own.
+
+    A file that is switched off still speaks for its services: who switches off sshd does not ask
+    to have its sessions instead, and a session of su or sudo names the wrong person.
+    """
+    for file in files:
+        yield from file.source.pam or ()
+        if file.source.document.empty:
+            yield from _masked_services(file.versions)
+
+
+def _masked_services(versions: Sequence[Found]) -> Iterator[str]:
+    for found in reversed(versions[:-1]):
+        try:
+            source = read_file(found.data, found.path)
+        except DocumentError:
+            continue
+        if not source.document.empty:
+            yield from source.pam or ()
+            return
+
+
+def _wanted(file: _File, files: Iterable[_File], services: Collection[str] | None) -> bool:
+    """Say whether *file* can have an event of one of *services*."""
+    if services is None or file.source.service in services:
+        return True
+    named = {other.source.service for other in files if not _names_services(other)}
+    spoken = {service for other in files for service in other.source.pam or ()}
+    return _names_services(file) and not set(services) <= named | spoken
+
+
+def _names_services(file: _File) -> bool:
+    """Say whether a rule takes the service from the line, so that it can be any."""
+    return any(
+        "service" in rule.defaults
+        or any(hole.name == "service" for p in rule.lines for hole, _ in p.line.holes())
+        for rule in file.source.rules
+    )
+
+
+def _built(file: _File, rule: Compiled) -> BuiltRule:
+    name = f"{_stem(file)}/{rule.source.name}"
+    json = rule.source.json
+    return BuiltRule(
+        rule=name,
+        service=file.source.service,
+        kind=file.source.kind,
+        programs=rule.source.programs,
+        headers=file.source.headers,
+        remaining=file.source.pam is None,
+        starts=_starts(rule.source),
+        code=_code(rule.code, name) if rule.code else None,
+        json=(json.prefix, json.at, dict(json.take)) if json else None,
+        defaults=dict(rule.source.defaults),
+    )
+
+
+def _code(source: str, name: str) -> CodeType:
+    return compile(source, f"<{name}>", "exec", dont_inherit=True, optimize=2)
+
+
+def _stem(file: _File) -> str:
+    return file.found.name.removesuffix(".yaml")
+
+
+def _starts(rule: RuleSource) -> tuple[str, ...]:
+    """Return what every message that *rule* matches begins with, if each line says so."""
+    if rule.json:
+        return (rule.json.prefix,)
+    first = [pattern.line.parts[0] for pattern in rule.lines]
+    texts = [part.text for part in first if isinstance(part, Text)]
+    return tuple(dict.fromkeys(texts)) if len(texts) == len(first) else ()
+
+
+def _need(file: _File, rule: Compiled) -> Need:
+    """Return what lines of the log hold: the program's tag stands in a syslog header only."""
+    tagged = rule.source.programs if file.source.headers == ("syslog",) else ()
+    if rule.source.json:
+        return Need(tagged, ((rule.source.json.prefix,),))
+    return Need(tagged, tuple(_searchable(pattern.line) for pattern in rule.source.lines))
+
+
+def _searchable(line: Line) -> tuple[str, ...]:
+    r"""Return the texts of *line* as they stand in the bytes of a log.
+
+    Bytes that are no UTF-8 are read as ``\xNN``, so text that could be a part of such a
+    notation is left out.
+    """
+    first = line.parts[0]
+    head = first.text if isinstance(first, Text) else ""
+    texts = (t if t == head else _HEX_START.sub("", t) for t in required_texts(line))
+    return tuple(piece for text in texts for piece in _ESCAPE.split(text) if piece)
+
+
+def _summary(file: _File) -> PatternFile:
+    source = file.source
+    state = "in force" if source.enabled else "disabled"
+    return PatternFile(
+        name=file.found.name,
+        path=file.found.path,
+        service=source.service,
+        title=source.title,
+        kind=source.kind,
+        headers=source.headers,
+        pam=source.pam,
+        state="masked" if source.document.empty else state,
+        replaces=tuple(found.path for found in reversed(file.versions[:-1])),
+        rules=tuple(map(_rule_summary, source.rules)),
+    )
+
+
+def _rule_summary(rule: RuleSource) -> Rule:
+    return Rule(
+        name=rule.name,
+        line_number=rule.place.line,
+        programs=rule.programs,
+        lines=tuple(pattern.text.value for pattern in rule.lines),
+        excepts=tuple(pattern.text.value for pattern in rule.excepts),
+        json=(rule.json.prefix, rule.json.at, dict(rule.json.take)) if rule.json else None,
+        defaults=dict(rule.defaults),
+        accepts=len(rule.accept),
+        rejects=len(rule.reject),
+    )
+
+
+def _contradictions(files: Sequence[_File], echoes: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning for every sample that another file answers differently."""
+    for file, sample in _samples(files):
+        own = answer(file.source, file.rules, sample)
+        for other in files:
+            if other is file or not set(file.source.headers) & set(other.source.headers):
+                continue
+            said = answer(other.source, other.rules, sample)
+            echo = said and other.source.pam is None and said[1]["service"] in echoes
+            if said and not echo and not _agree(own, said):
+                yield _warning(file, sample, other, said)
+
+
+def _samples(files: Iterable[_File]) -> Iterator[tuple[_File, Sample]]:
+    for file in files:
+        for rule in file.rules:
+            for sample in (*rule.source.accept, *rule.source.reject):
+                yield file, sample
+
+
+def _agree(own: Said | None, said: Said) -> bool:
+    keys = ("user", "host", "service", "kind")
+    return own is not None and all(own[1][key] == said[1][key] for key in keys)
+
+
+def _warning(file: _File, sample: Sample, other: _File, said: Said) -> Problem:
+    rule, values = said
+    line = next(r.source.place.line for r in other.rules if r.source.name == rule)
+    message = f"{other.found.path}:{line}: rule '{rule}' answers this sample differently"
+    hint = f"a {values['kind']} of '{values['user']}' from '{values['host']}'"
+    length = len(sample.text.value)
+    problem = file.source.document.problem(sample.text, message, hint, length=length)
+    return replace(problem, severity="warning")

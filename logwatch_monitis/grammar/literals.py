@@ -1,0 +1,112 @@
+"""Chooses the texts that a whole log is searched for before any line of it is looked at.
+
+Every line that a rule matches must hold one of them. Few texts are searched at many gigabytes a
+second, a dozen at a tenth of that; and each line found costs microseconds. So texts are shared
+where they can be, and rare ones are preferred. How rare a text is in an authentication log is
+judged by the lines below, which are a busy server's everyday ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import NamedTuple
+
+from logwatch_monitis.grammar.tree import telling
+
+__all__ = ["Need", "choose"]
+
+_EVERYDAY = (
+    (300, "sshd[1]: Failed password for invalid user admin from 10.0.0.1 port 40000 ssh2"),
+    (200, "sshd[1]: Failed password for root from 10.0.0.1 port 40000 ssh2"),
+    (200, "sshd[1]: Invalid user admin from 10.0.0.1 port 40000"),
+    (200, "sshd[1]: Connection closed by authenticating user root 10.0.0.1 port 4 [preauth]"),
+    (100, "sshd[1]: Received disconnect from 10.0.0.1 port 40000:11: Bye Bye [preauth]"),
+    (100, "sshd[1]: Disconnected from invalid user admin 10.0.0.1 port 40000 [preauth]"),
+    (200, "sshd[1]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh"),
+    (100, "sshd[1]: pam_unix(sshd:auth): check pass; user unknown"),
+    (60, "CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"),
+    (60, "CRON[1]: pam_unix(cron:session): session closed for user root"),
+    (30, "sshd[1]: Accepted publickey for deploy from 10.0.0.1 port 4 ssh2: ED25519 SHA256:x"),
+    (30, "sshd[1]: pam_unix(sshd:session): session opened for user deploy(uid=1) by (uid=0)"),
+    (30, "sshd[1]: pam_unix(sshd:session): session closed for user deploy"),
+    (30, "systemd-logind[1]: New session 12 of user deploy."),
+    (30, "systemd-logind[1]: Session 12 logged out. Waiting for processes to exit."),
+    (30, "systemd[1]: Started session-12.scope - Session 12 of User deploy."),
+    (10, "sudo: deploy : TTY=pts/0 ; PWD=/srv ; USER=root ; COMMAND=/usr/bin/systemctl status"),
+    (10, "sudo: pam_unix(sudo:session): session opened for user root(uid=0) by deploy(uid=1)"),
+    (10, "sudo: pam_unix(sudo:session): session closed for user root"),
+    (20, 'vsftpd[1]: CONNECT: Client "10.0.0.1"'),
+    (20, 'vsftpd[1]: [admin] FAIL LOGIN: Client "10.0.0.1"'),
+    (100, "kernel: [UFW BLOCK] IN=eth0 OUT= MAC=0 SRC=10.0.0.1 DST=10.0.0.2 LEN=40 TTL=249"),
+    (50, "dbus-daemon[1]: [system] Successfully activated service 'org.freedesktop.nm' on bus"),
+    (50, "systemd[1]: Listening on socket to activate the service."),
+)
+_SEARCH_COST = 12
+"""What one text more costs, in weights of everyday lines."""
+_SHORTNESS = 80
+"""Divided by a text's length: what it costs to stand by chance in lines that are not listed."""
+_WORDS = re.compile(r"\s+|\S+")
+
+
+class Need(NamedTuple):
+    """What the lines of one rule hold: one of the programs' names, and each line its own texts.
+
+    *programs* is empty where no name need stand in the line.
+    """
+
+    programs: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
+def choose(needs: Iterable[Need]) -> tuple[bytes, ...]:
+    """Return few and rare texts, so that each line that a rule matches holds one of them."""
+    slots = [options for need in needs for options in _slots(need)]
+    offers = sorted({option for options in slots for option in options}, key=sorted)
+    serves = {o: {n for n, options in enumerate(slots) if _finds(o, options)} for o in offers}
+    chosen: frozenset[str] = frozenset()
+    left = set(range(len(slots)))
+    while left:
+        useful = (offer for offer in offers if serves[offer] & left)
+        best = min(useful, key=lambda offer: _cost(offer - chosen) / len(serves[offer] & left))
+        chosen |= best
+        left -= serves[best]
+    return tuple(sorted(text.encode() for text in chosen if not _covered(text, chosen)))
+
+
+def _slots(need: Need) -> list[list[frozenset[str]]]:
+    """Return for each line the sets of texts of which one set must be searched for."""
+    names = frozenset(name for name in need.programs if not _covered(name, need.programs))
+    tags = [names] if names else []
+    return [
+        [*tags, *(frozenset({run}) for text in texts for run in _runs(text))]
+        for texts in need.lines
+    ]
+
+
+def _runs(text: str) -> set[str]:
+    """Return *text* and the short runs of words in it, as far as they can be searched for."""
+    words = _WORDS.findall(text)
+    pairs = ((i, k) for i in range(len(words)) for k in range(i + 1, i + 6))
+    runs = {text, *("".join(words[i:k]) for i, k in pairs)}
+    return {run for run in runs if telling(run)}
+
+
+def _finds(texts: Collection[str], options: list[frozenset[str]]) -> bool:
+    """Say whether a search for *texts* finds each line that must hold one of *options*."""
+    return any(all(any(t in text for t in texts) for text in option) for option in options)
+
+
+def _covered(text: str, texts: Collection[str]) -> bool:
+    return any(other in text and other != text for other in texts)
+
+
+def _cost(texts: Collection[str]) -> float:
+    return sum(map(_cost_of, texts))
+
+
+@cache
+def _cost_of(text: str) -> float:
+    everyday = sum(weight for weight, line in _EVERYDAY if text in line)
+    return _SEARCH_COST + everyday + _SHORTNESS / len(text)

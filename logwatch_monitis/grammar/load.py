@@ -1,0 +1,83 @@
+"""Loads the rules in force, from the cache where that is possible, and holds them for reloading."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from logwatch_monitis.errors import DocumentError
+from logwatch_monitis.grammar import cache
+from logwatch_monitis.grammar.rules import RuleSet
+from logwatch_monitis.grammar.search import find, find_named
+
+__all__ = ["RulesHolder", "check_files", "load_rules"]
+
+
+def load_rules(
+    directories: Sequence[Path] = (),
+    *,
+    services: Collection[str] | None = None,
+    system: Sequence[Path] | None = None,
+    cache_directory: Path | None = None,
+) -> RuleSet:
+    """Return the rules in force: of the package, of the system's directories, of *directories*.
+
+    Args:
+        directories: searched last, so that their files win.
+        services: only rules that can have an event of one of these; None for all.
+        system: in place of the system's own directories.
+        cache_directory: in place of the user's own.
+
+    Raises:
+        DocumentError: with every problem of every file, those of their samples included.
+    """
+    search = find(directories, system=system)
+    kept = cache_directory or cache.cache_directory()
+    built = cache.load(search, services, kept) if kept else None
+    if built is None:
+        from logwatch_monitis.grammar.build import build
+
+        built = build(search, services)
+        if kept:
+            cache.save(built, search, services, kept)
+    return RuleSet(built)
+
+
+def check_files(paths: Iterable[Path]) -> RuleSet:
+    """Return the rules of the files at *paths* alone, after trying all their samples.
+
+    Files in directories among *paths* are taken too. Nobody asks who owns them.
+
+    Raises:
+        DocumentError: with every problem of every file.
+    """
+    from logwatch_monitis.grammar.build import build
+
+    return RuleSet(build(find_named(paths)))
+
+
+class RulesHolder:
+    """Holds the rules in force and replaces them as a whole; any error keeps the old ones.
+
+    Attributes:
+        rules: the rules in force.
+        error: what the last reload failed with; empty after one that worked.
+    """
+
+    def __init__(
+        self, directories: Sequence[Path] = (), *, system: Sequence[Path] | None = None
+    ) -> None:
+        self._directories = tuple(directories)
+        self._system = system
+        self.rules = load_rules(self._directories, system=system)
+        self.error = ""
+
+    def reload(self) -> bool:
+        """Read all files again and say whether their rules are now in force."""
+        try:
+            rules = load_rules(self._directories, system=self._system)
+        except DocumentError as error:
+            self.error = error.render()
+            return False
+        self.rules, self.error = rules, ""
+        return True

@@ -1,0 +1,212 @@
+"""The rules in force: which rule reads a message, and what it says the login is.
+
+Nothing here parses; a set is built by `build` or taken from the cache, and never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import CodeType
+from typing import Any, NamedTuple
+
+from logwatch_monitis.errors import Problem
+from logwatch_monitis.grammar.compile import runtime
+
+__all__ = ["BuiltRule", "BuiltSet", "Match", "PatternFile", "Rule", "RuleSet"]
+
+Found = tuple[str, str, str | None, dict[str, str]]
+Reader = Callable[[str, str, str], Found | None]
+Json = tuple[str, str, dict[str, str]]
+
+
+class Match(NamedTuple):
+    """What a rule says about a message.
+
+    Attributes:
+        rule: the file's name and the rule's: ``sshd/accepted``.
+        service: as PAM would name it.
+        kind: ``login``, ``command`` or ``session``.
+        user: who got in, as logged.
+        host: where from, without ``::ffff:``; the local machine for local events.
+        fields: every other named value.
+    """
+
+    rule: str
+    service: str
+    kind: str
+    user: str
+    host: str
+    fields: dict[str, str]
+
+
+class Rule(NamedTuple):
+    """A rule as its file has it, in text; *programs* is empty for any program."""
+
+    name: str
+    line_number: int
+    programs: tuple[str, ...]
+    lines: tuple[str, ...]
+    excepts: tuple[str, ...]
+    json: Json | None
+    defaults: dict[str, str]
+    accepts: int
+    rejects: int
+
+
+class PatternFile(NamedTuple):
+    """A pattern file that was found, in force or not.
+
+    Attributes:
+        name: without its directory; what a later directory replaces it by.
+        pam: the PAM services it speaks for; None for all that no other file names.
+        state: ``in force``, ``disabled`` (``enabled: false``) or ``masked`` (empty).
+        replaces: paths of the files of this name that it stands in front of.
+    """
+
+    name: str
+    path: str
+    service: str
+    title: str
+    kind: str
+    headers: tuple[str, ...]
+    pam: tuple[str, ...] | None
+    state: str
+    replaces: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+
+class BuiltRule(NamedTuple):
+    """A rule in the form that can be kept on disk: its function's code, or how to read JSON.
+
+    Attributes:
+        rule, service, kind: as in `Match`.
+        programs: empty for any program.
+        headers: the forms of header that its lines have.
+        remaining: it speaks for the PAM services that no file names.
+        starts: every message it matches begins with one of these; empty if that is not known.
+    """
+
+    rule: str
+    service: str
+    kind: str
+    programs: tuple[str, ...]
+    headers: tuple[str, ...]
+    remaining: bool
+    starts: tuple[str, ...]
+    code: CodeType | None
+    json: Json | None
+    defaults: dict[str, str]
+
+
+class BuiltSet(NamedTuple):
+    """All that a `RuleSet` is made of.
+
+    Attributes:
+        echoes: PAM services whose session lines repeat what another line says.
+        literals, warnings: see `RuleSet`.
+    """
+
+    rules: tuple[BuiltRule, ...]
+    files: tuple[PatternFile, ...]
+    literals: tuple[bytes, ...]
+    echoes: frozenset[str]
+    warnings: tuple[Problem, ...]
+
+
+class _Entry(NamedTuple):
+    built: BuiltRule
+    read: Reader
+
+
+class _Shelf:
+    """The rules for one program, and the beginnings that let most messages pass untried."""
+
+    __slots__ = ("entries", "starts")
+
+    def __init__(self, entries: Iterable[_Entry]) -> None:
+        self.entries = tuple(entries)
+        known = all(entry.built.starts for entry in self.entries)
+        self.starts = tuple({s for e in self.entries for s in e.built.starts}) if known else ("",)
+
+
+class RuleSet:
+    """All rules in force; immutable, so it can be used by several threads and swapped at once.
+
+    Attributes:
+        files: every pattern file found, by name; also those that are not in force.
+        literals: every line of a log that some rule matches holds one of these bytes.
+        programs: the programs that rules name; a rule for any program is not among them.
+        warnings: problems that do not keep the set from being used.
+    """
+
+    def __init__(self, built: BuiltSet) -> None:
+        self.files = built.files
+        self.literals = built.literals
+        self.programs = frozenset(name for rule in built.rules for name in rule.programs)
+        self.warnings = built.warnings
+        self._echoes = built.echoes
+        names = runtime()
+        entries = [_Entry(rule, _reader(rule, names)) for rule in built.rules]
+        syslog = [entry for entry in entries if "syslog" in entry.built.headers]
+        self._any = _Shelf(entry for entry in syslog if not entry.built.programs)
+        self._shelves = {
+            name: _Shelf(e for e in syslog if name in e.built.programs or not e.built.programs)
+            for name in self.programs
+        }
+        forms = {form for rule in built.rules for form in rule.headers} - {"syslog"}
+        self._forms = {
+            form: _Shelf(e for e in entries if form in e.built.headers) for form in forms
+        }
+
+    def match(self, program: str, message: str, machine: str, form: str = "syslog") -> Match | None:
+        """Return what the first rule that matches says; None if the message is no login.
+
+        *message* has no blanks at its ends; one over 65,536 characters is never matched. A header
+        of another *form* than syslog belongs to one program alone, so *program* does not count.
+        """
+        if form == "syslog":
+            shelf = self._shelves.get(program, self._any)
+        else:
+            shelf = self._forms.get(form, _EMPTY)
+        if not message.startswith(shelf.starts):
+            return None
+        for rule, read in shelf.entries:
+            found = read(message, machine, program)
+            if found is not None:
+                user, host, service, fields = found
+                service = service or rule.service
+                if rule.remaining and service in self._echoes:
+                    return None
+                return Match(rule.rule, service, rule.kind, user, host, fields)
+        return None
+
+
+_EMPTY = _Shelf(())
+
+
+def _reader(rule: BuiltRule, names: dict[str, Any]) -> Reader:
+    """Return the function of *rule*; all share one memory of checked hosts."""
+    if rule.code is None:
+        assert rule.json is not None
+        return _json_reader(rule.json, rule.defaults)
+    namespace = dict(names)
+    exec(rule.code, namespace)  # noqa: S102 - our own generated code
+    reader: Reader = namespace["match"]
+    return reader
+
+
+def _json_reader(json: Json, defaults: dict[str, str]) -> Reader:
+    """Return a reader that imports what it needs with the first message that may be JSON."""
+    prefix, at, take = json
+    made: list[Reader] = []
+
+    def read(message: str, machine: str, program: str) -> Found | None:
+        if not message.startswith(prefix):
+            return None
+        if not made:
+            from logwatch_monitis.grammar.jsonread import JsonReader
+
+            made.append(JsonReader(prefix, at, take, defaults).match)
+        return made[0](message, machine, program)
+
+    return read

@@ -1,0 +1,191 @@
+"""Tries a file's own samples, both ways: what must match and give what, and what must not match.
+
+A problem stands where the sample stands, and says what the rule made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from logwatch_monitis.errors import suggest
+from logwatch_monitis.grammar import interpret
+from logwatch_monitis.grammar.compile import Match, compile_rule
+from logwatch_monitis.grammar.files import ANY, FileSource, Pattern, RuleSource, Sample
+from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.tree import Rule
+
+__all__ = ["MACHINE", "Compiled", "Said", "answer", "compiled", "message_of", "try_samples"]
+
+MACHINE = "MACHINE"
+"""The local machine's name in samples."""
+
+_TRIM = " \t\r"
+
+Said = tuple[str, dict[str, str]]
+"""A rule's name, and what it says by name."""
+
+
+class Compiled(NamedTuple):
+    """A rule that can read, the source text of its function, and its tree; JSON has neither."""
+
+    source: RuleSource
+    read: Match
+    code: str
+    tree: Rule
+
+
+def compiled(rule: RuleSource) -> Compiled:
+    """Return *rule* ready to read."""
+    lines = tuple(pattern.line for pattern in rule.lines)
+    excepts = tuple(pattern.line for pattern in rule.excepts)
+    tree = Rule(lines, excepts, rule.defaults)
+    if rule.json:
+        reader = JsonReader(rule.json.prefix, rule.json.at, rule.json.take, rule.defaults)
+        return Compiled(rule, reader.match, "", tree)
+    made = compile_rule(tree)
+    return Compiled(rule, made.match, made.source, tree)
+
+
+def message_of(sample: Sample) -> str:
+    """Return the message of a sample as the header room would hand it over."""
+    return sample.text.value.strip(_TRIM)
+
+
+def answer(file: FileSource, rules: Iterable[Compiled], sample: Sample) -> Said | None:
+    """Return the first of a file's rules that takes *sample*, and all that it says."""
+    for rule in rules:
+        programs = rule.source.programs
+        if programs and sample.program not in (*programs, ANY):
+            continue
+        found = rule.read(message_of(sample), MACHINE, sample.program)
+        if found is not None:
+            user, host, service, fields = found
+            said = {"user": user, "host": host, "service": service or file.service}
+            return rule.source.name, {**said, "kind": file.kind, **fields}
+    return None
+
+
+def try_samples(file: FileSource, rules: list[Compiled]) -> None:
+    """Try every sample of *file*; what is wrong goes into its document."""
+    for rule in rules:
+        _Trial(file, rules, rule).run()
+
+
+class _Trial:
+    """The samples of one rule."""
+
+    def __init__(self, file: FileSource, rules: list[Compiled], rule: Compiled) -> None:
+        self._file = file
+        self._doc = file.document
+        self._rules = rules
+        self._rule = rule
+        self._source = rule.source
+
+    def run(self) -> None:
+        for sample in self._source.accept:
+            self._accept(sample)
+        for sample in self._source.reject:
+            self._reject(sample)
+        self._lines()
+        self._excepts()
+
+    def _accept(self, sample: Sample) -> None:
+        programs = self._source.programs
+        if programs and sample.program not in programs:
+            hint = suggest(sample.program, programs)
+            message = f"this rule is not for the program '{sample.program}'"
+            self._doc.problem(sample.text, message, hint, length=len(sample.text.value))
+            return
+        if self._rule.read(message_of(sample), MACHINE, sample.program) is None:
+            self._missed(sample)
+            return
+        found = answer(self._file, self._rules, sample)
+        assert found is not None
+        name, said = found
+        if name != self._source.name:
+            message = f"the rule '{name}' above takes this sample"
+            self._doc.problem(sample.text, message, length=len(sample.text.value))
+            return
+        self._compare(sample, said)
+
+    def _compare(self, sample: Sample, said: Mapping[str, str]) -> None:
+        for key, (place, wanted) in sample.wanted.items():
+            if key not in said:
+                self._doc.problem(place, f"{key} is absent, the sample says '{wanted}'")
+            elif said[key] != wanted:
+                self._doc.problem(place, f"{key} is '{said[key]}', the sample says '{wanted}'")
+
+    def _missed(self, sample: Sample) -> None:
+        """Say how far the line got that got furthest."""
+        message, shift = message_of(sample), _shift(sample)
+        refusing = interpret.first_line(self._rule.tree.excepts, message)
+        if refusing is not None:
+            line = self._source.excepts[refusing].text.line
+            text = f"the 'except' line {line} takes this sample"
+            self._doc.problem(sample.text, text, length=len(sample.text.value))
+            return
+        misses = list(self._misses(message))
+        if not misses:
+            self._doc.problem(sample.text, "this sample gives no user", length=len(message))
+            return
+        miss = max(misses, key=lambda one: one.position)
+        self._doc.problem(
+            sample.text,
+            "this sample does not match",
+            miss.message,
+            start=miss.position + shift,
+            length=miss.length,
+        )
+
+    def _misses(self, message: str) -> Iterator[interpret.Miss]:
+        json = self._source.json
+        if json:
+            found = JsonReader(json.prefix, json.at, json.take, self._source.defaults).trace(
+                message
+            )
+            yield from [found] if found else []
+        for line in self._rule.tree.lines:
+            if miss := interpret.trace(line, message):
+                yield miss
+
+    def _reject(self, sample: Sample) -> None:
+        found = self._rule.read(message_of(sample), MACHINE, sample.program)
+        if found is not None:
+            message = f"this is taken for a login of '{found[0]}' from '{found[1]}'"
+            hint = "make the line stricter, or add an 'except' line"
+            self._doc.problem(sample.text, message, hint, length=len(sample.text.value))
+
+    def _lines(self) -> None:
+        """Every line needs a sample that it answers itself, or nobody knows that it works."""
+        answered = set()
+        for sample in self._source.accept:
+            message = message_of(sample)
+            found = interpret.match(self._rule.tree, message, MACHINE, sample.program)
+            answered.add(found.line if found else None)
+        for number, pattern in enumerate(self._source.lines):
+            if number not in answered:
+                self._idle(pattern, "no accept sample is answered by this line", "add one")
+
+    def _excepts(self) -> None:
+        """Every except line needs a sample that it alone keeps from being a login."""
+        excepts = self._rule.tree.excepts
+        for number, pattern in enumerate(self._source.excepts):
+            others = replace(self._rule.tree, excepts=excepts[:number] + excepts[number + 1 :])
+            if not any(self._needed(others, pattern, sample) for sample in self._source.reject):
+                message = "no reject sample shows what this line is for"
+                self._idle(pattern, message, "add one that would match without it")
+
+    def _needed(self, others: Rule, pattern: Pattern, sample: Sample) -> bool:
+        message = message_of(sample)
+        if interpret.trace(pattern.line, message) is not None:
+            return False
+        return interpret.match(others, message, MACHINE, sample.program) is not None
+
+    def _idle(self, pattern: Pattern, message: str, hint: str) -> None:
+        self._doc.problem(pattern.text, message, hint, length=len(pattern.text.value))
+
+
+def _shift(sample: Sample) -> int:
+    return len(sample.text.value) - len(sample.text.value.lstrip(_TRIM))
