@@ -51,6 +51,7 @@ class Monitor:
         validation: how writes prove themselves, ``hmac`` or ``token``.
         name: of the monitor.
         tag: of the monitor; it is found by its tag.
+        insecure: tokens may cross the network in clear text; never configured, only typed.
     """
 
     url: str = EMBEDDED
@@ -59,6 +60,7 @@ class Monitor:
     validation: Literal["hmac", "token"] = "hmac"
     name: str = "Login Monitor"
     tag: str = "loginMonitor"
+    insecure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

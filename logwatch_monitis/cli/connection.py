@@ -112,7 +112,7 @@ def _embedded(configuration: Config) -> tuple[str, Secret, Secret]:
     directory = configuration.state_directory
     try:
         _, body = ask(directory, "/status")
-        url = json.loads(body)["monitor"]["url"]
+        url = json.loads(body)["monitor"]["page"].rstrip("/")
     except (OSError, ValueError, KeyError):
         raise UnreachableError(
             f"no embedded monitor runs with the state in {directory}",

@@ -1,0 +1,206 @@
+"""``check``: everything that can be known before the agent runs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from logwatch_monitis import config
+from logwatch_monitis.access import permission_hint
+from logwatch_monitis.cli.options import Command, config_option, format_option
+from logwatch_monitis.cli.tables import write, write_records
+from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.errors import (
+    DocumentError,
+    LogwatchError,
+    MissingExtraError,
+    NotPermittedError,
+    StateError,
+)
+from logwatch_monitis.output import FORMATS, Terminal, visible
+
+_COLUMNS = ("about", "state", "message", "hint")
+_DENIED = " may not be read"
+_COLOURS = {"ok": "32", "note": "36", "error": "31"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        about: what it was.
+        state: ``ok``, ``note`` for what may be as it is, ``error``.
+        message: what was found.
+        hint: what to do about it.
+        code: the exit code it asks for.
+    """
+
+    about: str
+    state: str
+    message: str
+    hint: str = ""
+    code: int = 0
+
+
+def _error(about: str, error: LogwatchError) -> Finding:
+    return Finding(about, "error", error.message, error.hint, error.exit_code)
+
+
+@click.command(cls=Command, example="logwatch-monitis check --online")
+@config_option
+@format_option(*FORMATS)
+@click.option("--online", is_flag=True, help="Ask the monitor too, with the keys.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def command(config_path: str | None, form: str | None, *, online: bool, quiet: bool) -> int:
+    """See whether everything is ready to run: configuration, patterns, logs, state, keys."""
+    findings = [
+        finding
+        for finding in _look(config_path, online=online)
+        if finding.state == "error" or not quiet
+    ]
+    if form in (None, "human"):
+        write("".join(map(_human, findings)))
+    else:
+        records = [{name: getattr(finding, name) for name in _COLUMNS} for finding in findings]
+        write_records(form or "", records, _COLUMNS)
+    return max((finding.code for finding in findings), default=0)
+
+
+def _human(finding: Finding) -> str:
+    state = Terminal.of(sys.stdout).paint(f"{finding.state:<5}", _COLOURS[finding.state])
+    lines = [visible(line.replace("\t", " ")) for line in finding.message.split("\n")]
+    hint = f" ({visible(finding.hint)})" if finding.hint else ""
+    return f"{state}  {finding.about}: " + "\n       ".join(lines) + f"{hint}\n"
+
+
+def _look(path: str | None, *, online: bool) -> Iterator[Finding]:
+    try:
+        configuration = config.load(path)
+    except LogwatchError as error:
+        yield _error("configuration", error)
+        return
+    where = configuration.path or f"defaults ({config.DEFAULT_PATH} does not exist)"
+    yield Finding("configuration", "ok", where)
+    yield from _patterns(configuration)
+    yield from _logs(configuration)
+    yield from _state(configuration)
+    yield from _monitor(configuration)
+    if online:
+        yield from _online(configuration)
+
+
+def _patterns(configuration: Config) -> Iterator[Finding]:
+    from logwatch_monitis.grammar import load_rules
+
+    try:
+        rules = load_rules(configuration.patterns)
+    except DocumentError as error:
+        yield _error("patterns", error)
+        return
+    for problem in rules.warnings:
+        yield Finding("patterns", "note", problem.render())
+    count = sum(len(file.rules) for file in rules.files)
+    yield Finding("patterns", "ok", f"{count} rules in {len(rules.files)} files, all samples hold")
+
+
+def _logs(configuration: Config) -> list[Finding]:
+    """Return what is to be said of each log; if there are some and all are denied, that is 77."""
+    paths = [path for pattern in configuration.sources.files for path in _paths(pattern)]
+    findings = [_log(path) for path in paths]
+    there = {finding.message for finding in findings if finding.state != "note"}
+    denied = [finding for finding in findings if finding.message.endswith(_DENIED)]
+    if denied and len(denied) == len(there):
+        return [
+            replace(finding, code=NotPermittedError.exit_code) if finding in denied else finding
+            for finding in findings
+        ]
+    return findings
+
+
+def _paths(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern)) or [pattern]  # noqa: PTH207 - the pattern may be absolute
+
+
+def _log(path: str) -> Finding:
+    try:
+        with Path(path).open("rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        return Finding("log", "note", f"{path} does not exist", "it is waited for")
+    except PermissionError:
+        return Finding("log", "error", f"{path}{_DENIED}", permission_hint(path), 1)
+    except OSError as error:
+        return Finding("log", "error", f"{path}: {error.strerror}", code=1)
+    return Finding("log", "ok", f"{path} can be read")
+
+
+def _state(configuration: Config) -> Iterator[Finding]:
+    from logwatch_monitis.spool.directory import prepare_directory
+
+    try:
+        directory = configuration.state_directory
+        if directory.exists():
+            prepare_directory(directory)
+    except StateError as error:
+        yield _error("state", error)
+        return
+    if not os.access(_nearest(directory), os.W_OK | os.X_OK):
+        hint = "make it, or name another one as state_directory"
+        yield _error("state", StateError(f"the state directory {directory} cannot be made", hint))
+    else:
+        yield Finding("state", "ok", f"{directory} can be written")
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory itself, or the nearest one above it that exists."""
+    chain = (directory.absolute(), *directory.absolute().parents)
+    return next(place for place in chain if place.exists())
+
+
+def _monitor(configuration: Config) -> Iterator[Finding]:
+    monitor = configuration.monitor
+    if monitor.url == EMBEDDED:
+        missing = [name for name in ("starlette", "uvicorn", "jinja2") if not find_spec(name)]
+        if missing:
+            error = MissingExtraError(f"the embedded monitor ({missing[0]})", "monitor")
+            yield _error("monitor", error)
+        else:
+            yield Finding("monitor", "ok", "the embedded one")
+        return
+    try:
+        monitor.api_key.need()
+        monitor.secret_key.need()
+    except LogwatchError as error:
+        yield _error("monitor", error)
+    else:
+        yield Finding("monitor", "ok", f"{monitor.url}, both keys found")
+
+
+def _online(configuration: Config) -> Iterator[Finding]:
+    from logwatch_monitis.cli.connection import Access, connect
+    from logwatch_monitis.monitis.address import is_loopback
+
+    tag = configuration.monitor.tag
+    try:
+        with connect(Access(), configuration) as client:
+            found = client.monitors(tag)
+            yield Finding("monitor", "ok", f"{client.url} takes the api key")
+            if client.url.startswith("https:") or is_loopback(client.url):
+                client.auth_token()
+                yield Finding("monitor", "ok", "the secret key fits the api key")
+            else:
+                message = "the secret key is not tried, it would cross the network in clear text"
+                yield Finding("monitor", "note", message, "https:// would protect it")
+    except LogwatchError as error:
+        yield _error("monitor", error)
+        return
+    if not found:
+        yield Finding("monitor", "note", f"none has the tag {tag} yet", "the agent makes it")
