@@ -45,8 +45,8 @@ _EVERYDAY = (
 )
 _SEARCH_COST = 12
 """What one text more costs, in weights of everyday lines."""
-_SHORTNESS = 80
-"""Divided by a text's length: what it costs to stand by chance in lines that are not listed."""
+_SHORTNESS = 1000
+"""Divided by the square of a text's length: what chance costs in lines that are not listed."""
 _WORDS = re.compile(r"\s+|\S+")
 
 
@@ -65,14 +65,19 @@ def choose(needs: Iterable[Need]) -> tuple[bytes, ...]:
     slots = [options for need in needs for options in _slots(need)]
     offers = sorted({option for options in slots for option in options}, key=sorted)
     serves = {o: {n for n, options in enumerate(slots) if _finds(o, options)} for o in offers}
-    chosen: frozenset[str] = frozenset()
+    chosen: list[frozenset[str]] = []
     left = set(range(len(slots)))
     while left:
         useful = (offer for offer in offers if serves[offer] & left)
-        best = min(useful, key=lambda offer: _cost(offer - chosen) / len(serves[offer] & left))
-        chosen |= best
+        best = min(useful, key=lambda offer: _cost(offer) / len(serves[offer] & left))
+        chosen.append(best)
         left -= serves[best]
-    return tuple(sorted(text.encode() for text in chosen if not _covered(text, chosen)))
+    for offer in tuple(chosen):
+        others = [other for other in chosen if other != offer]
+        if len(slots) == len(set().union(*(serves[other] for other in others))):
+            chosen = others
+    texts = {text for offer in chosen for text in offer}
+    return tuple(sorted(text.encode() for text in texts if not _covered(text, texts)))
 
 
 def _slots(need: Need) -> list[list[frozenset[str]]]:
@@ -109,4 +114,4 @@ def _cost(texts: Collection[str]) -> float:
 @cache
 def _cost_of(text: str) -> float:
     everyday = sum(weight for weight, line in _EVERYDAY if text in line)
-    return _SEARCH_COST + everyday + _SHORTNESS / len(text)
+    return _SEARCH_COST + everyday + _SHORTNESS / len(text) ** 2
