@@ -45,6 +45,7 @@ _BLOCKED = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
+_MOVED = "was moved or deleted while in use"
 T = TypeVar("T")
 
 
@@ -115,12 +116,13 @@ class Connection:
 
     def __init__(self, path: Path, raw: sqlite3.Connection) -> None:
         self._path = path
-        self._raw = raw
+        self._raw: sqlite3.Connection | None = raw
         self.inode = path.stat().st_ino
 
     def close(self) -> None:
         """Close the connection; closing twice is fine."""
-        self._raw.close()
+        if self._raw:
+            self._raw.close()
 
     def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """Return all rows of a query.
@@ -130,7 +132,7 @@ class Connection:
             DamagedError: it cannot be trusted.
         """
         try:
-            return self._raw.execute(statement, values).fetchall()
+            return self._usable().execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._in_order(error) from error
 
@@ -142,7 +144,7 @@ class Connection:
             DamagedError: nothing was written, and the database cannot be trusted.
         """
         try:
-            cursor = self._raw.cursor()
+            cursor = self._usable().cursor()
             cursor.execute("BEGIN IMMEDIATE")
             value = work(cursor)
             cursor.execute("COMMIT")
@@ -157,7 +159,7 @@ class Connection:
     def _in_order(self, error: sqlite3.Error) -> Exception:
         reason = in_order(self._path, error)
         if isinstance(reason, SpoolFullError) and self._is_moved():
-            return DamagedError("was moved or deleted while in use")
+            return DamagedError(_MOVED)
         return reason
 
     def _is_moved(self) -> bool:
@@ -167,10 +169,18 @@ class Connection:
             return True
 
     def _roll_back(self) -> None:
+        raw = self._raw
         try:
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
+            if raw and raw.in_transaction:
+                raw.execute("ROLLBACK")
         except sqlite3.Error:
             # The journal stays on the disk, and whoever opens the database next rolls back from it.
-            self._raw.close()
+            self.close()
+            self._raw = None
+
+    def _usable(self) -> sqlite3.Connection:
+        if self._raw is None:
+            if self._is_moved():
+                raise DamagedError(_MOVED)
             self._raw = connect(self._path)
+        return self._raw

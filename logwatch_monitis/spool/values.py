@@ -157,7 +157,7 @@ class Limits:
     """How much the spool keeps.
 
     Attributes:
-        max_entries: so many may wait; a million are about 200 MB.
+        max_entries: so many may wait; a million take about 130 MB.
         keep: which live logins stay when the outbox is full: the ``newest`` or the ``oldest``.
         seen_days: for so many days an id is remembered. Only days on which logins were taken
             count, so a clock that jumps by years forgets nothing.
