@@ -30,7 +30,7 @@ from logwatch_monitis.grammar.tree import (
 )
 from logwatch_monitis.grammar.unparse import unparse_part
 
-__all__ = ["Answer", "Miss", "fill", "first_line", "match", "match_line", "trace"]
+__all__ = ["Answer", "Miss", "fill", "first_line", "match", "match_line", "spans", "trace"]
 
 _CHECKS = {"word": is_word, "int": is_int, "ip": is_ip, "host": is_host}
 _DEMANDS = {
@@ -102,6 +102,16 @@ def match_line(line: Line, message: str) -> dict[str, str] | None:
         return None
 
 
+def spans(line: Line, message: str) -> dict[str, tuple[int, int]]:
+    """Return where each named hole of *line* stands in *message*; empty if it does not match."""
+    reading = _Reading(message)
+    try:
+        reading.line(line.parts)
+    except _MissError:
+        return {}
+    return reading.spans
+
+
 def trace(line: Line, message: str) -> Miss | None:
     """Return how far *line* got in *message* and what stopped it, None if it matches."""
     try:
@@ -135,6 +145,7 @@ class _Reading:
     def __init__(self, message: str) -> None:
         self.message = message
         self.values: dict[str, str] = {}
+        self.spans: dict[str, tuple[int, int]] = {}
 
     def line(self, parts: Sequence[Part], i: int = 0) -> dict[str, str]:
         """Read *parts*, the last of the line, from *i* to the end of the message."""
@@ -230,6 +241,7 @@ class _Reading:
             raise self.stop(i, k, f"{unparse_part(hole)} {demand}")
         if hole.name:
             self.values[hole.name] = value
+            self.spans[hole.name] = (i, k)
         return k
 
     def stop(self, i: int, k: int, reason: str) -> _MissError:

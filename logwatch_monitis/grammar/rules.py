@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from logwatch_monitis.errors import Problem
-from logwatch_monitis.grammar.compile import runtime
+from logwatch_monitis.grammar.kinds import addresses, hosts, odd_blank
 
 __all__ = ["BuiltRule", "BuiltSet", "Match", "PatternFile", "Rule", "RuleSet"]
 
@@ -145,7 +145,7 @@ class RuleSet:
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
-        names = runtime()
+        names = {"HOSTS": hosts(), "IPS": addresses(), "BLANK": odd_blank}
         entries = [_Entry(rule, _reader(rule, names)) for rule in built.rules]
         syslog = [entry for entry in entries if "syslog" in entry.built.headers]
         self._any = _Shelf(entry for entry in syslog if not entry.built.programs)

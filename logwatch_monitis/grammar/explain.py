@@ -1,0 +1,169 @@
+"""Says why a message is a login or is none, in terms of the pattern line that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from logwatch_monitis.grammar import interpret
+from logwatch_monitis.grammar.interpret import Miss
+from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.rules import Match, PatternFile, Rule, RuleSet
+from logwatch_monitis.grammar.tree import MAX_MESSAGE
+
+__all__ = ["Explanation", "Span", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A field and where its value stands in the message: from *start* up to *end*, from 0."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a message is a login or is none.
+
+    Attributes:
+        message: what was looked at.
+        match: what the login is; None if the message is none.
+        reason: one sentence.
+        rule: the rule that took the message, refused it, or got furthest; empty for none.
+        path: the rule's file, and *line_number* the place of the rule in it.
+        pattern: the pattern line that decided; empty for JSON.
+        spans: the fields that stand in the message, in its order.
+        miss: for a message that no rule takes: how far the nearest pattern line got, and why.
+    """
+
+    message: str
+    match: Match | None
+    reason: str
+    rule: str = ""
+    path: str = ""
+    line_number: int = 0
+    pattern: str = ""
+    spans: tuple[Span, ...] = field(default=())
+    miss: Miss | None = None
+
+    def excerpt(self) -> str:
+        """Return the message and below it either the fields' names or a caret at the miss."""
+        lines = [f"   | {_shown(self.message)}"]
+        if self.miss:
+            pad, carets = " " * self.miss.position, "^" * self.miss.length
+            lines.append(f"   | {pad}{carets} {self.miss.message}")
+        lines += [
+            f"   | {' ' * span.start}{'^' * max(span.end - span.start, 1)} {span.name}"
+            for span in self.spans
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A rule that may read the message, and its file."""
+
+    file: PatternFile
+    rule: Rule
+
+    @property
+    def name(self) -> str:
+        return f"{self.file.name.removesuffix('.yaml')}/{self.rule.name}"
+
+    def told(self, message: str, match: Match | None, reason: str, **more: object) -> Explanation:
+        place = (self.name, self.file.path, self.rule.line_number)
+        return Explanation(message, match, reason, *place, **more)  # type: ignore[arg-type]
+
+
+def explain(
+    message: str, program: str, rules: RuleSet, *, machine: str = "localhost", form: str = "syslog"
+) -> Explanation:
+    """Return why *message*, logged by *program*, is a login by *rules* or is none.
+
+    *message* is what stands behind the header, *form* the header's form.
+    """
+    if len(message) > MAX_MESSAGE:
+        reason = f"the message has {len(message)} characters, more than {MAX_MESSAGE}"
+        return Explanation(message, None, reason)
+    candidates = list(_candidates(program, rules, form))
+    match = rules.match(program, message, machine, form)
+    if match:
+        return _taken(message, match, candidates)
+    return _refused(message, candidates) or _missed(message, program, candidates, rules)
+
+
+def _candidates(program: str, rules: RuleSet, form: str) -> Iterator[_Candidate]:
+    for file in rules.files:
+        if file.state == "in force" and form in file.headers:
+            for rule in file.rules:
+                if form != "syslog" or not rule.programs or program in rule.programs:
+                    yield _Candidate(file, rule)
+
+
+def _taken(message: str, match: Match, candidates: Sequence[_Candidate]) -> Explanation:
+    candidate = next(one for one in candidates if one.name == match.rule)
+    reason = f"a {match.kind} of {match.user} from {match.host}"
+    for line in candidate.rule.lines:
+        found = interpret.spans(parse_line(line), message)
+        if "user" in found or ("user" in candidate.rule.defaults and found):
+            spans = tuple(
+                Span(name, message[start:end], start, end)
+                for name, (start, end) in sorted(found.items(), key=lambda item: item[1])
+            )
+            return candidate.told(message, match, reason, pattern=line.strip(), spans=spans)
+    return candidate.told(message, match, reason)
+
+
+def _refused(message: str, candidates: Sequence[_Candidate]) -> Explanation | None:
+    """Return which rule knows the message and says that it is no login."""
+    for candidate in candidates:
+        for line in candidate.rule.excepts:
+            if interpret.trace(parse_line(line), message) is None:
+                reason = f"the rule {candidate.name} knows this line, and it is no login"
+                return candidate.told(message, None, reason, pattern=line.strip())
+        if candidate.file.pam is None and _matching(candidate, message):
+            reason = "a PAM session that repeats a login, which its own program's line tells"
+            return candidate.told(message, None, reason)
+    return None
+
+
+def _matching(candidate: _Candidate, message: str) -> bool:
+    return any(interpret.trace(parse_line(line), message) is None for line in candidate.rule.lines)
+
+
+def _missed(
+    message: str, program: str, candidates: Sequence[_Candidate], rules: RuleSet
+) -> Explanation:
+    """Return which line got furthest; a line for this program alone counts before any other."""
+    misses = [
+        (bool(candidate.rule.programs), miss.position, -number, candidate, pattern, miss)
+        for number, candidate in enumerate(candidates)
+        for pattern, miss in _misses(candidate, message)
+    ]
+    if not any(named for named, *_ in misses):
+        known = ", ".join(sorted(rules.programs))
+        reason = f"no rule reads lines of the program '{program}' (there are rules for {known})"
+        return Explanation(message, None, reason)
+    *_, candidate, pattern, miss = max(misses, key=lambda one: one[:3])
+    reason = f"no rule matches; {candidate.name} got furthest"
+    return candidate.told(message, None, reason, pattern=pattern, miss=miss)
+
+
+def _misses(candidate: _Candidate, message: str) -> Iterator[tuple[str, Miss]]:
+    if candidate.rule.json:
+        miss = JsonReader(*candidate.rule.json).trace(message)
+        if miss:
+            yield "", miss
+    for line in candidate.rule.lines:
+        miss = interpret.trace(parse_line(line), message)
+        if miss:
+            yield line.strip(), miss
+
+
+def _shown(message: str) -> str:
+    """Return *message* with every character that could move the cursor shown as one stand-in."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
