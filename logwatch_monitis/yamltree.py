@@ -34,6 +34,11 @@ _STRANGE = re.compile(
 _QUOTE_HINT = "text that begins with { or [, or holds ': ' or ' #', must stand in quotes or under |"
 _TYPES = {"bool": "a yes or no", "null": "nothing at all"}
 _WORDS = {"scalar": "a single value", "list": "a list", "mapping": "keys and values"}
+_NEEDED = {
+    "scalar": "a single value is needed here",
+    "list": "a list is needed here",
+    "mapping": "keys and values are needed here",
+}
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 
@@ -232,7 +237,7 @@ class Document:
         hint = _QUOTE_HINT if kind == "scalar" and self._flow(node) else ""
         missing = node.kind == "scalar" and node.type == "null"
         given = "nothing" if missing else _WORDS[node.kind]
-        self.problem(node, f"{_WORDS[kind]} is needed here, this is {given}", hint)
+        self.problem(node, f"{_NEEDED[kind]}, this is {given}", hint)
         return False
 
     def _flow(self, node: Node) -> bool:

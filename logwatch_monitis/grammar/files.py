@@ -145,6 +145,9 @@ class _Reader:
     def _any_or_words(self, node: Node | None, what: str) -> tuple[str, ...] | None:
         if node is None or (node.kind == "scalar" and node.text == ANY):
             return None
+        if node.kind == "scalar" and node.type == "str":
+            self._doc.problem(node, "a list is needed here", f"write: [{node.text}]")
+            return ()
         words = tuple(self._word(item, what) for item in self._doc.items(node))
         if node.kind == "list" and not words:
             self._doc.problem(node, f"no {what} is named", "name one, or write: any")

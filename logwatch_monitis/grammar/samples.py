@@ -84,31 +84,35 @@ class _Trial:
         self._source = rule.source
 
     def run(self) -> None:
-        for sample in self._source.accept:
-            self._accept(sample)
+        """Try all samples; a line is idle only if no sample is in doubt."""
+        if all([self._accept(sample) for sample in self._source.accept]):
+            self._lines()
         for sample in self._source.reject:
             self._reject(sample)
-        self._lines()
         self._excepts()
 
-    def _accept(self, sample: Sample) -> None:
+    def _accept(self, sample: Sample) -> bool:
+        """Try one sample and say whether the rule takes it."""
         programs = self._source.programs
         if programs and sample.program not in programs:
-            hint = suggest(sample.program, programs)
             message = f"this rule is not for the program '{sample.program}'"
-            self._doc.problem(sample.text, message, hint, length=len(sample.text.value))
-            return
+            self._whole(sample, message, suggest(sample.program, programs))
+            return False
         if self._rule.read(message_of(sample), MACHINE, sample.program) is None:
             self._missed(sample)
-            return
+            return False
         found = answer(self._file, self._rules, sample)
         assert found is not None
         name, said = found
-        if name != self._source.name:
-            message = f"the rule '{name}' above takes this sample"
-            self._doc.problem(sample.text, message, length=len(sample.text.value))
-            return
-        self._compare(sample, said)
+        if name == self._source.name:
+            self._compare(sample, said)
+        else:
+            self._whole(sample, f"the rule '{name}' above takes this sample")
+        return name == self._source.name
+
+    def _whole(self, place: Sample | Pattern, message: str, hint: str = "") -> None:
+        """Note a problem of a whole sample or line."""
+        self._doc.problem(place.text, message, hint, length=len(place.text.value))
 
     def _compare(self, sample: Sample, said: Mapping[str, str]) -> None:
         for key, (place, wanted) in sample.wanted.items():
@@ -123,21 +127,14 @@ class _Trial:
         refusing = interpret.first_line(self._rule.tree.excepts, message)
         if refusing is not None:
             line = self._source.excepts[refusing].text.line
-            text = f"the 'except' line {line} takes this sample"
-            self._doc.problem(sample.text, text, length=len(sample.text.value))
+            self._whole(sample, f"the 'except' line {line} takes this sample")
             return
-        misses = list(self._misses(message))
-        if not misses:
-            self._doc.problem(sample.text, "this sample gives no user", length=len(message))
+        miss = max(self._misses(message), key=lambda one: one.position, default=None)
+        if miss is None:
+            self._whole(sample, "this sample gives no user or no host")
             return
-        miss = max(misses, key=lambda one: one.position)
-        self._doc.problem(
-            sample.text,
-            "this sample does not match",
-            miss.message,
-            start=miss.position + shift,
-            length=miss.length,
-        )
+        what, start = "this sample does not match", miss.position + shift
+        self._doc.problem(sample.text, what, miss.message, start=start, length=miss.length)
 
     def _misses(self, message: str) -> Iterator[interpret.Miss]:
         json = self._source.json
@@ -154,8 +151,7 @@ class _Trial:
         found = self._rule.read(message_of(sample), MACHINE, sample.program)
         if found is not None:
             message = f"this is taken for a login of '{found[0]}' from '{found[1]}'"
-            hint = "make the line stricter, or add an 'except' line"
-            self._doc.problem(sample.text, message, hint, length=len(sample.text.value))
+            self._whole(sample, message, "make the line stricter, or add an 'except' line")
 
     def _lines(self) -> None:
         """Every line needs a sample that it answers itself, or nobody knows that it works."""
@@ -166,7 +162,7 @@ class _Trial:
             answered.add(found.line if found else None)
         for number, pattern in enumerate(self._source.lines):
             if number not in answered:
-                self._idle(pattern, "no accept sample is answered by this line", "add one")
+                self._whole(pattern, "no accept sample is answered by this line", "add one")
 
     def _excepts(self) -> None:
         """Every except line needs a sample that it alone keeps from being a login."""
@@ -175,16 +171,13 @@ class _Trial:
             others = replace(self._rule.tree, excepts=excepts[:number] + excepts[number + 1 :])
             if not any(self._needed(others, pattern, sample) for sample in self._source.reject):
                 message = "no reject sample shows what this line is for"
-                self._idle(pattern, message, "add one that would match without it")
+                self._whole(pattern, message, "add one that would match without it")
 
     def _needed(self, others: Rule, pattern: Pattern, sample: Sample) -> bool:
         message = message_of(sample)
         if interpret.trace(pattern.line, message) is not None:
             return False
         return interpret.match(others, message, MACHINE, sample.program) is not None
-
-    def _idle(self, pattern: Pattern, message: str, hint: str) -> None:
-        self._doc.problem(pattern.text, message, hint, length=len(pattern.text.value))
 
 
 def _shift(sample: Sample) -> int:
