@@ -15,7 +15,7 @@ from pathlib import Path
 
 from logwatch_monitis.errors import LogwatchError
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 
 
 def main() -> int:

@@ -8,13 +8,13 @@ import select
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from logwatch_monitis.errors import MissingExtraError, SetupError
+from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.seams import Clock, Event, Events, SystemClock
 
 from .listen import Address, address_of, bind, parse_listen
@@ -115,18 +115,15 @@ class MonitorProcess:
             MissingExtraError: a package of the extra ``monitor`` is missing.
             SetupError: the address cannot be used, or the monitor ended at once; it has then said
                 why on standard error.
+            LockHeldError: another monitor works on the data directory.
         """
         for package in ("starlette", "uvicorn", "jinja2"):
             if find_spec(package) is None:
                 raise MissingExtraError(f"the embedded monitor ({package})", "monitor")
         self._socket = bind(*parse_listen(self._listen), tries=self._tries)
-        if not self._launch():
-            code = self._process.poll() if self._process else None
-            self.stop()
-            raise SetupError(
-                f"the embedded monitor did not start (exit status {code})",
-                "see the line above, or set monitor.url to another monitor",
-            )
+        if not self._launch_and_wait():
+            raise self._failure()
+        self._events(MonitorStarted(self.address.url))
         return self.address
 
     def check(self) -> None:
@@ -136,9 +133,11 @@ class MonitorProcess:
             if now >= self._next_start:
                 self._next_start = None
                 self._launch()
+                self._events(MonitorStarted(self.address.url))
         elif self._process and (code := self._process.poll()) is not None:
             if now - self._started > LAST_DELAY:
                 self._delay = FIRST_DELAY
+            _end(self._process)
             self._next_start = now + self._delay
             self._events(MonitorDied(code, self._delay))
             self._delay = min(2 * self._delay, LAST_DELAY)
@@ -151,28 +150,43 @@ class MonitorProcess:
             self._socket.close()
         self._process = self._socket = self._next_start = None
 
-    def _launch(self) -> bool:
+    def _launch_and_wait(self) -> bool:
         """Start the process; say whether it got ready."""
+        ready, theirs = os.pipe()
+        with os.fdopen(ready, "rb") as line:
+            with os.fdopen(theirs, "wb"):
+                self._launch(theirs)
+            readable, _, _ = select.select([line], [], [], READY_PATIENCE)
+            return bool(readable and line.read(1))
+
+    def _launch(self, ready: int | None = None) -> None:
+        """Start the process; it writes a line to *ready* once it answers."""
         assert self._socket is not None
-        listening = self._socket.fileno()
-        with ExitStack() as stack:
-            ready, theirs = os.pipe()
-            stack.callback(os.close, ready)
-            with ExitStack() as ours:
-                ours.callback(os.close, theirs)
-                numbers = ["--listen-fd", str(listening), "--ready-fd", str(theirs)]
-                self._process = subprocess.Popen(
-                    [*self._arguments, *numbers],
-                    stdin=subprocess.PIPE,
-                    pass_fds=(listening, theirs),
-                    process_group=0,
-                )
-            self._started = self._clock.monotonic()
-            readable, _, _ = select.select([ready], [], [], READY_PATIENCE)
-            got_ready = bool(readable and os.read(ready, 1))
-        if got_ready:
-            self._events(MonitorStarted(self.address.url))
-        return got_ready
+        numbers = {"--listen-fd": self._socket.fileno()}
+        if ready is not None:
+            numbers["--ready-fd"] = ready
+        options = [text for name, number in numbers.items() for text in (name, str(number))]
+        self._process = subprocess.Popen(
+            [*self._arguments, *options],
+            stdin=subprocess.PIPE,
+            pass_fds=tuple(numbers.values()),
+            process_group=0,
+        )
+        self._started = self._clock.monotonic()
+
+    def _failure(self) -> LogwatchError:
+        """Stop what did not get ready and return the error to raise."""
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        code = self._process.poll()
+        self.stop()
+        if code == LockHeldError.exit_code:
+            return LockHeldError("another monitor works on this data", "stop it first")
+        return SetupError(
+            f"the embedded monitor did not start (exit status {code})",
+            "see the line above, or set monitor.url to another monitor",
+        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
