@@ -12,6 +12,7 @@ from logwatch_monitis.errors import UsageError, suggest
 
 __all__ = [
     "CONTEXT",
+    "PROGRAM",
     "Command",
     "SuggestingGroup",
     "config_option",
@@ -21,6 +22,7 @@ __all__ = [
     "stdout",
 ]
 
+PROGRAM = "logwatch-monitis"
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,0 +1,208 @@
+"""``scan``: the logins that files hold."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+
+import click
+
+from logwatch_monitis import config
+from logwatch_monitis.cli.moments import FORMS, parse_moment
+from logwatch_monitis.cli.options import (
+    PROGRAM,
+    Command,
+    config_option,
+    format_option,
+    login_format,
+    say,
+    stdout,
+)
+from logwatch_monitis.config import Config
+from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
+from logwatch_monitis.grammar import load_rules
+from logwatch_monitis.history import Failure, History, Log, gather, group
+from logwatch_monitis.login import Login
+from logwatch_monitis.output import FORMATS, Terminal, Writer, visible, writer
+from logwatch_monitis.syslog import local_zone
+
+_OPTIONS = (
+    click.option("--since", metavar="WHEN", help=f"Only logins from then on: {FORMS}."),
+    click.option("--until", metavar="WHEN", help="Only logins before then."),
+    click.option(
+        "--service", "services", metavar="NAME", multiple=True, help="Only of this service."
+    ),
+    click.option("--user", "users", metavar="NAME", multiple=True, help="Only of this user."),
+    click.option("--host", "hosts", metavar="HOST", multiple=True, help="Only from this host."),
+    click.option(
+        "--from-machine", "machines", metavar="NAME", multiple=True, help="Only from its log."
+    ),
+    click.option("--year", type=click.IntRange(1970, 9999), help="Year of each log's first line."),
+    click.option("--timezone", metavar="ZONE", help="Of times that name none, as Europe/Berlin."),
+    click.option("--machine", metavar="NAME", help="The name for lines that name no machine."),
+)
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how old files are read and which of their logins are meant."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the options of `reading_options` said."""
+
+    since: str | None = None
+    until: str | None = None
+    services: Sequence[str] = ()
+    users: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    machines: Sequence[str] = ()
+    year: int | None = None
+    timezone: str | None = None
+    machine: str | None = None
+
+    def zone(self, configuration: Config) -> tzinfo:
+        """Return the zone of times that name none.
+
+        Raises:
+            UsageError: there is no such zone.
+        """
+        try:
+            return local_zone(self.timezone or configuration.timezone)
+        except SetupError as error:
+            raise UsageError(error.message, error.hint) from None
+
+    def filter(self, zone: tzinfo) -> Callable[[Login], bool] | None:
+        """Return what says whether a login is meant; None if all of them are.
+
+        Raises:
+            UsageError: a moment that is none.
+        """
+        now = datetime.now(zone)
+        since = parse_moment(self.since, zone, now) if self.since else None
+        until = parse_moment(self.until, zone, now) if self.until else None
+        sets = [frozenset(x) for x in (self.services, self.users, self.hosts, self.machines)]
+        if since is None and until is None and not any(sets):
+            return None
+        services, users, hosts, machines = sets
+
+        def wanted(login: Login) -> bool:
+            return (
+                (since is None or login.time >= since)
+                and (until is None or login.time < until)
+                and (not services or login.srv in services)
+                and (not users or login.user_login in users)
+                and (not hosts or login.host in hosts)
+                and (not machines or login.machine in machines)
+            )
+
+        return wanted
+
+
+@click.command(
+    cls=Command, example="logwatch-monitis scan /var/log/auth.log --since 2026-11-01 --user alice"
+)
+@config_option
+@format_option(*FORMATS, default="human on a terminal, else jsonl")
+@reading_options
+@click.option("--jobs", type=click.IntRange(1), default=1, help="How many processes may be used.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
+@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+def command(
+    config_path: str | None,
+    *,
+    form: str | None,
+    jobs: int,  # noqa: ARG001 - the output does not depend on it
+    quiet: bool,
+    names: Sequence[str],
+    **options: Any,
+) -> int:
+    """Print the logins that files hold; send nothing.
+
+    FILE is a log, plain or compressed (.gz .bz2 .xz .zst), a glob, a directory, or - for standard
+    input. A log and its rotated copies are read as one, oldest first. The options that select may
+    be repeated; a file that cannot be read is named, and the exit code is 1.
+    """
+    reading = Reading(**options)
+    configuration = config.load(config_path)
+    zone = reading.zone(configuration)
+    history = History(
+        load_rules(configuration.patterns, services=set(reading.services) or None),
+        machine=reading.machine or configuration.machine,
+        zone=zone,
+        year=reading.year,
+    )
+    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), zone)
+    scan = _Scan(history, out, reading.filter(zone))
+    logs = group(gather(names, history.failures), zone, history.failures)
+    scan.complain()
+    for log in logs:
+        scan.read(log)
+    out.close()
+    if not quiet:
+        say(scan.summary())
+    return _exit_code(history.failures, logs)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One run: what it reads with, where it writes, what it has seen."""
+
+    history: History
+    out: Writer
+    wanted: Callable[[Login], bool] | None
+    services: Counter[str] = field(default_factory=Counter)
+    files: dict[str, int] = field(default_factory=dict)
+    complained: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def read(self, log: Log) -> None:
+        """Write the logins of one log, and what could not be read of it."""
+        for piece in self.history.read(log):
+            logins = (
+                piece.logins if self.wanted is None else list(filter(self.wanted, piece.logins))
+            )
+            self.services.update([login.srv for login in logins])
+            self.files[piece.path] = piece.end
+            self.out.write(logins)
+        self.complain()
+
+    def complain(self) -> None:
+        """Say what has failed since the last time."""
+        for failure in self.history.failures[self.complained :]:
+            say(f"{PROGRAM}: {visible(failure.message)}")
+        self.complained = len(self.history.failures)
+
+    def summary(self) -> str:
+        """Return lines, logins by service, files, time and rate."""
+        seconds = time.monotonic() - self.started
+        megabytes = sum(self.files.values()) / 1e6
+        counts = self.history.counts
+        each = ", ".join(f"{name} {count}" for name, count in self.services.most_common())
+        parts = [
+            f"{self.services.total()} logins" + (f" ({visible(each)})" if each else ""),
+            f"{counts.lines} lines",
+            f"{len(self.files)} files",
+            f"{seconds:.2f} s",
+            f"{megabytes / max(seconds, 1e-6):.0f} MB/s",
+        ]
+        if counts.overlong:
+            parts.append(f"{counts.overlong} lines too long to be tried")
+        if counts.undated:
+            parts.append(f"{counts.undated} logins left out, their time cannot be made out")
+        return ", ".join(parts)
+
+
+def _exit_code(failures: Sequence[Failure], logs: Sequence[Log]) -> int:
+    """Return 77 if no file at all was permitted, 1 if some could not be read, else 0."""
+    if failures and not logs and all(failure.denied for failure in failures):
+        return NotPermittedError.exit_code
+    return 1 if failures else 0
