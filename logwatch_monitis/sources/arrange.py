@@ -1,0 +1,282 @@
+"""Which file is which after a restart, a rotation or a rewrite, and what must still be read.
+
+While a file is open, its inode proves what it is. After a restart, and for copies, only its bytes
+do: the rotated copies are searched, oldest first, for the bytes that the known places were made
+from. What lies between the newest file found so and the live one was never seen and is read
+whole; what is older is history. Where nothing is found, nothing but the live file is read, and an
+event says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from logwatch_monitis.seams import Events
+from logwatch_monitis.sources.events import (
+    FileFound,
+    FileGap,
+    FileReplaced,
+    FileRotated,
+    FileTruncated,
+)
+from logwatch_monitis.sources.follow import Follower
+from logwatch_monitis.sources.handle import Handle
+from logwatch_monitis.sources.identity import Place, matches, place_at
+from logwatch_monitis.sources.lines import MAX_LINE
+from logwatch_monitis.sources.position import FileState
+from logwatch_monitis.sources.shelf import Shelf, ShelfMovedError, is_prefix
+
+__all__ = ["Arranger", "Start", "line_start"]
+
+_TRIES = 10
+_SEARCH = 65_536
+
+Start = Literal["known", "first byte", "end"]
+"""``known``: the files given are known, read what follows. Else: the log is configured for the
+first time, its rotated copies are history, and the live file is read from there."""
+
+
+class Arranger:
+    """Puts the known files, the rotated copies and the live file of one log in order.
+
+    Args:
+        log: the log's path.
+        files: the files known, oldest first.
+        live: the file that now has the log's name; None if there is none.
+        start: see `Start`.
+        rewritten: *live* is also the handle of the last of *files*, and its bytes are not those
+            that were read.
+        now: of the monotonic clock.
+        events: told what is found.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        files: list[Follower],
+        live: Handle | None,
+        *,
+        start: Start,
+        rewritten: bool,
+        now: float,
+        events: Events,
+    ) -> None:
+        self._log = log
+        self._files = files
+        self._live = live
+        self._start = start
+        self._rewritten = rewritten
+        self._now = now
+        self._events = events
+        self._own = files[-1] if files and not files[-1].done else None
+        found = live.stat() if live else None
+        self._identity = (found.st_dev, found.st_ino) if found else None
+        self._placed: dict[int, int] = {}
+        self._low = 0
+        self._adopted: int | None = None
+        self._short: int | None = None
+
+    def run(self) -> list[Follower]:
+        """Return the files to read, oldest first, the live one last.
+
+        Raises:
+            ShelfMovedError: the directory changes too fast; nothing was altered.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._attempt()
+            except ShelfMovedError:
+                continue
+        raise ShelfMovedError
+
+    def _attempt(self) -> list[Follower]:
+        hints = [file.path for file in self._files if not file.done]
+        for below in (False, True):
+            shelf = Shelf(self._log, hints, self._identity, self._events, below=below)
+            try:
+                self._recognise(shelf)
+                if below or self._settled(shelf):
+                    unseen = self._unseen(shelf)
+                    mark = self._mark(shelf, unseen)
+                    shelf.open(unseen)
+                    shelf.verify()
+                    return self._build(shelf, unseen, mark)
+            finally:
+                shelf.close()
+        raise AssertionError("unreachable")
+
+    def _settled(self, shelf: Shelf) -> bool:
+        if not self._files:
+            return len(shelf) > 0
+        return bool(self._placed) or self._adopted is not None
+
+    def _recognise(self, shelf: Shelf) -> None:
+        self._placed, self._low, self._short = {}, 0, None
+        for number, file in enumerate(self._files):
+            index = self._locate(file, shelf)
+            if index is not None:
+                self._placed[number] = index
+                self._low = index + 1
+        if self._rewritten and self._own and len(self._files) - 1 not in self._placed:
+            self._short = shelf.find_short(self._own.place, self._low)
+            self._low = self._low if self._short is None else self._short + 1
+        self._adopted = self._find_adopted(shelf)
+
+    def _locate(self, file: Follower, shelf: Shelf) -> int | None:
+        if file.handle and not (self._rewritten and file is self._own):
+            index = shelf.find_inode(file.dev, file.ino, self._low)
+            if index is not None:
+                return index
+        return shelf.find(file.place, self._low)
+
+    def _find_adopted(self, shelf: Shelf) -> int | None:
+        """Return which known file the live one is."""
+        if self._live is None or self._rewritten:
+            return None
+        for number in reversed(range(len(self._files))):
+            if self._is_live(number, shelf):
+                return number
+        return None
+
+    def _is_live(self, number: int, shelf: Shelf) -> bool:
+        assert self._live is not None
+        file = self._files[number]
+        same = self._identity == (file.dev, file.ino)
+        if file.handle or file.place.unseen:
+            return same
+        if file.place.blank or not (same or file is self._own):
+            return False
+        if not matches(file.place, self._live.read_at):
+            return False
+        index = self._placed.get(number)
+        if index is None:
+            return True
+        # Both have the bytes. The live file is meant only if the other is a mere copy of it.
+        copy, handle = shelf.copies[index], shelf.handle(index)
+        elsewhere = (copy.dev, copy.ino) != (file.dev, file.ino)
+        return same and elsewhere and handle is not None and is_prefix(handle, self._live)
+
+    def _unseen(self, shelf: Shelf) -> list[int]:
+        """Return which copies lie between the newest known file and the live one."""
+        if self._start != "known" or self._adopted is not None:
+            return []
+        known = bool(self._placed) or self._short is not None
+        if not known and self._own and not self._own.place.blank:
+            return []
+        held = {(file.dev, file.ino) for file in self._files if file.handle}
+        return [
+            index
+            for index in range(self._low, len(shelf))
+            if (shelf.copies[index].dev, shelf.copies[index].ino) not in held
+        ]
+
+    def _build(self, shelf: Shelf, unseen: list[int], mark: list[Follower]) -> list[Follower]:
+        older = [n for n in range(len(self._files)) if n != self._adopted]
+        kept = [file for n in older if (file := self._keep(n, shelf))]
+        files = _prune(kept + mark) + [self._whole(shelf, index) for index in unseen]
+        self._tell(shelf, files)
+        if self._live:
+            files.append(self._live_follower(self._live))
+        return files
+
+    def _keep(self, number: int, shelf: Shelf) -> Follower | None:
+        """Return a known file that is not the live one, open if it is still to be read."""
+        file = self._files[number]
+        index = self._placed.get(number)
+        if self._rewritten and file is self._own:
+            file.handle = None  # it is the live file's now
+        if index is None:
+            return file if file.handle or (file.done and not len(shelf)) else None
+        copy = shelf.copies[index]
+        file.path = copy.path
+        if not file.handle:
+            file.dev, file.ino = copy.dev, copy.ino
+            file.handle = None if file.done else shelf.take(index)
+        return file
+
+    def _mark(self, shelf: Shelf, unseen: list[int]) -> list[Follower]:
+        """Return the newest copy as a landmark, if it is neither known nor to be read."""
+        for index in reversed(range(len(shelf))):
+            if index in unseen or index in self._placed.values():
+                return []
+            place = shelf.mark(index)
+            if not place.blank:
+                copy = shelf.copies[index]
+                state = FileState(copy.path, copy.dev, copy.ino, place.offset, place, done=True)
+                return [Follower(self._log, state, None, self._now)]
+        return []
+
+    def _whole(self, shelf: Shelf, index: int) -> Follower:
+        copy = shelf.copies[index]
+        state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
+        return Follower(self._log, state, shelf.take(index), self._now)
+
+    def _live_follower(self, live: Handle) -> Follower:
+        if self._adopted is not None:
+            return self._adopt(self._files[self._adopted], live)
+        file = Follower.opened(self._log, self._log, live, self._now)
+        own = self._own
+        if self._start == "end":
+            file.place = line_start(live, live.stat().st_size)
+        elif own and len(self._files) - 1 not in self._placed and not own.place.blank:
+            if not self._rewritten and matches(own.place, live.read_at):
+                file.place = own.place
+            else:
+                file.former = own.place
+        if not self._files:
+            self._events(FileFound(self._log, file.place.offset))
+        return file
+
+    def _adopt(self, file: Follower, live: Handle) -> Follower:
+        file.path = self._log
+        if file.handle:
+            live.close()
+            return file
+        file.attach(self._log, live)
+        if file.place.unseen:
+            size = live.stat().st_size
+            file.place = line_start(live, file.place.offset) if size >= file.size else Place()
+        self._events(FileFound(self._log, file.place.offset))
+        return file
+
+    def _tell(self, shelf: Shelf, older: list[Follower]) -> None:
+        for number, file in enumerate(self._files):
+            lost = number not in self._placed and number != self._adopted and not file.handle
+            if lost and not file.done and file is not self._own and file.unread:
+                self._events(FileGap(self._log, file.path, file.unread))
+        own = self._own
+        if own is None or own.place.blank or own.place.unseen or self._adopted is not None:
+            return
+        found = len(self._files) - 1 in self._placed
+        if self._rewritten:
+            copy = older[-1].path if found else ""
+            self._events(FileTruncated(self._log, own.place.offset, copy, own.unread))
+        elif own.handle is None and not found:
+            self._events(FileGap(self._log, own.path, None))
+        elif self._live and found:
+            names = tuple(file.path for file in older if not file.done)
+            self._events(FileRotated(self._log, names))
+        elif self._live and not self._placed and len(shelf):
+            self._events(FileGap(self._log, own.path, None))
+        elif self._live:
+            self._events(FileReplaced(self._log))
+
+
+def _prune(files: list[Follower]) -> list[Follower]:
+    """Drop all landmarks but the newest."""
+    marks = [file for file in files if file.done]
+    return [file for file in files if not file.done or file is marks[-1]]
+
+
+def line_start(handle: Handle, size: int) -> Place:
+    """Return the place of the last line start at or before *size*."""
+    end = size
+    while end > 0 and size - end <= MAX_LINE:
+        start = max(0, end - _SEARCH)
+        found = handle.read_at(start, end - start).rfind(b"\n")
+        if found >= 0:
+            return place_at(handle.read_at, start + found + 1)
+        end = start
+    if end <= 0:
+        return place_at(handle.read_at, 0)
+    return place_at(handle.read_at, size)._replace(skipping=size - end)

@@ -1,0 +1,322 @@
+"""One log: its live file and the older ones that are not finished yet, in the order of writing."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.seams import Clock, Event, Events
+from logwatch_monitis.sources.arrange import Arranger, Start
+from logwatch_monitis.sources.events import (
+    FileGap,
+    FileTruncated,
+    FileUnreadable,
+    LineTooLong,
+    PartialLineDropped,
+    SameFile,
+)
+from logwatch_monitis.sources.follow import LATE_SECONDS, Follower, Portion, RewrittenError, Steady
+from logwatch_monitis.sources.handle import Handle, open_any, open_plain
+from logwatch_monitis.sources.identity import Place
+from logwatch_monitis.sources.position import FileState, LogState
+from logwatch_monitis.sources.shelf import ShelfMovedError
+
+__all__ = ["Chain", "Owner", "Part"]
+
+_REWRITES = 3
+
+Identity = tuple[int, int]
+
+
+class Part(NamedTuple):
+    """Whole lines of a log, and the file they come from."""
+
+    file: Follower
+    portion: Portion
+
+
+Owner = Callable[["Chain", Identity], tuple[str, Follower] | None]
+"""Says which other log, and there which file, holds the file with this device and inode."""
+
+
+class Chain:
+    """Follows one log through rotation, truncation and restarts.
+
+    Attributes:
+        path: the log's path.
+        trouble: why the live file cannot be read; empty if it can, or is not there.
+        files: the files known, oldest first.
+        live: the path leads to a file, the last of *files*.
+        twin: the path leads to this file, which is read for another log.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        state: LogState | None,
+        start: Start,
+        *,
+        clock: Clock,
+        events: Events,
+        owner: Owner,
+    ) -> None:
+        """Continue at *state*; without one, *start* says where to begin."""
+        self.path = path
+        self._where = Path(path)
+        self.trouble = ""
+        self._clock = clock
+        self._events = events
+        self._owner = owner
+        self._start: Start = "known" if state else start
+        now = clock.monotonic()
+        self.files = [Follower(path, file, None, now) for file in (state.files if state else ())]
+        self.live = False
+        self.twin: Follower | None = None
+        self._arranged = False
+        self._beside = Steady()
+        self._reported: Event | None = None
+
+    @property
+    def state(self) -> LogState:
+        """What to remember."""
+        return self.state_after(None)
+
+    def state_after(self, part: Part | None) -> LogState:
+        """Return what to remember once *part* is taken."""
+        files = [file.state for file in self.files]
+        if part:
+            index = self.files.index(part.file)
+            files[index] = files[index]._replace(place=part.portion.place)
+        if self.twin:
+            files.append(self.twin.state)
+        return LogState(tuple(files), self.live or self.twin is not None)
+
+    def holds(self, identity: Identity) -> Follower | None:
+        """Return the open file with this device and inode."""
+        for file in self.files:
+            if file.handle and (file.dev, file.ino) == identity:
+                return file
+        return None
+
+    def read(self) -> Part | None:
+        """Return the next lines, those of older files first; None when caught up."""
+        for _ in range(_REWRITES):
+            if not self._follow():
+                return None
+            try:
+                return self._next()
+            except RewrittenError:
+                if not self._arrange(self.files[-1].handle, rewritten=True):
+                    return None
+        return None
+
+    def take(self, part: Part) -> None:
+        """Count *part* as read."""
+        part.file.take(part.portion, self._clock.monotonic())
+        self._reported = None
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self.files:
+            file.close()
+
+    def _follow(self) -> bool:
+        """See to it that the files are the right ones; False if that must be tried again."""
+        try:
+            found = self._where.stat()
+            identity = found.st_dev, found.st_ino
+            if self.live and identity == (self.files[-1].dev, self.files[-1].ino):
+                self.trouble = ""
+                return True
+            if self._shared(identity):
+                return True
+            handle = open_plain(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._missing()
+        except OSError as error:
+            return self._unreadable(error)
+        self.trouble = ""
+        return self._arrange(handle)
+
+    def _missing(self) -> bool:
+        self.trouble = ""
+        self._part_from_twin()
+        self._unlive()
+        now = self._clock.monotonic()
+        stamp = self._directory_stamp()
+        if self._arranged and self._beside.trusted(stamp, now):
+            return True
+        arranged = self._arrange(None)
+        if arranged:
+            self._beside.note(stamp, now)
+        return arranged
+
+    def _directory_stamp(self) -> object:
+        try:
+            found = self._where.parent.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mtime_ns
+
+    def _unlive(self) -> None:
+        if self.live:
+            self.live = False
+            self.files[-1].quiet_since = self._clock.monotonic()
+
+    def _unreadable(self, error: OSError) -> bool:
+        self.trouble = error.strerror or str(error)
+        self._report(FileUnreadable(self.path, self.path, self.trouble))
+        if not self._arranged:
+            self._remember_unseen()
+        return self._arranged
+
+    def _report(self, event: Event) -> None:
+        """Tell of something that stays so, but only once."""
+        if event != self._reported:
+            self._reported = event
+            self._events(event)
+
+    def _remember_unseen(self) -> None:
+        """Note the size of a file that is there but cannot be read, to start from its end."""
+        if self._start != "end":
+            return
+        try:
+            found = self._where.stat()
+        except OSError:
+            return
+        place = Place(offset=found.st_size)
+        state = FileState(self.path, found.st_dev, found.st_ino, found.st_size, place)
+        self.files = [Follower(self.path, state, None, self._clock.monotonic())]
+        self._start = "known"
+
+    def _shared(self, identity: Identity) -> bool:
+        """Tell whether another log reads the file with this device and inode."""
+        owner = self._owner(self, identity)
+        if owner is None or owner[1] is not self.twin:
+            self._part_from_twin()
+        if owner and not self.twin:
+            other, self.twin = owner
+            self._forget_own()
+            self._events(SameFile(self.path, other))
+        return owner is not None and (self._arranged or self._arrange(None))
+
+    def _forget_own(self) -> None:
+        """Leave the live file to the log that reads it; what is older stays here."""
+        self._unlive()
+        if self.files and not self.files[-1].handle:
+            self.files.pop()
+        self._start = "known"
+
+    def _part_from_twin(self) -> None:
+        """Go on alone where the other log has come to."""
+        if self.twin:
+            now = self._clock.monotonic()
+            self.files.append(Follower(self.path, self.twin.state, None, now))
+            self.twin = None
+
+    def _arrange(self, live: Handle | None, *, rewritten: bool = False) -> bool:
+        arranger = Arranger(
+            self.path,
+            self.files,
+            live,
+            start=self._start,
+            rewritten=rewritten,
+            now=self._clock.monotonic(),
+            events=self._events,
+        )
+        try:
+            files = arranger.run()
+        except ShelfMovedError:
+            if live and not rewritten:
+                live.close()
+            return False
+        self._unlive()
+        self.files = files
+        self.live = live is not None
+        self._start = "known"
+        self._arranged = True
+        return True
+
+    def _next(self) -> Part | None:
+        for file in list(self.files):
+            portion = self._read(file)
+            if portion:
+                return Part(file, portion)
+        self._retire()
+        return None
+
+    def _read(self, file: Follower) -> Portion | None:
+        if file.done or not (file.handle or self._reopen(file)):
+            return None
+        try:
+            return file.read(self._clock.monotonic(), self._events)
+        except RewrittenError:
+            if self.live and file is self.files[-1]:
+                raise
+            self._events(FileTruncated(self.path, file.place.offset, "", file.unread))
+            self._finish(file)
+        except OSError as error:
+            self._broken(file, error)
+        return None
+
+    def _broken(self, file: Follower, error: OSError) -> None:
+        """Let go of a file that cannot be read any more, to open it anew at the next look."""
+        if error.errno != errno.ESTALE:
+            reason = error.strerror or str(error)
+            self._report(FileUnreadable(self.path, file.path, reason))
+        file.close()
+        if file is self.files[-1]:
+            self.live = False
+
+    def _reopen(self, file: Follower) -> bool:
+        """Open an older file that could not be opened, or broke, before."""
+        try:
+            handle = open_any(file.path)
+        except PermissionError:
+            if self._clock.monotonic() - file.quiet_since > LATE_SECONDS:
+                self._lose(file)
+            return False
+        except (OSError, LogwatchError):
+            self._lose(file)
+            return False
+        found = handle.stat()
+        if (found.st_dev, found.st_ino) == (file.dev, file.ino):
+            file.attach(file.path, handle)
+            return True
+        handle.close()
+        self._lose(file)
+        return False
+
+    def _lose(self, file: Follower) -> None:
+        self._events(FileGap(self.path, file.path, file.unread or None))
+        file.done = True
+
+    def _retire(self) -> None:
+        """Let go of the older files that need not be watched any more."""
+        now = self._clock.monotonic()
+        for file in self.files[: -1 if self.live else None]:
+            if file.handle and self._replaced(file) and file.finished(now):
+                self._finish(file)
+
+    def _replaced(self, file: Follower) -> bool:
+        """Tell whether *file* has a successor, or no name: else it may yet be continued."""
+        assert file.handle is not None
+        return (
+            self.live
+            or self.twin is not None
+            or file is not self.files[-1]
+            or not file.handle.stat().st_nlink
+        )
+
+    def _finish(self, file: Follower) -> None:
+        skipping = file.place.skipping
+        if skipping:
+            size = skipping + file.unread
+            self._events(LineTooLong(self.path, file.path, file.place.offset, size))
+        elif file.unread:
+            self._events(PartialLineDropped(self.path, file.path, file.unread))
+        file.close()
+        file.done = True

@@ -1,0 +1,203 @@
+"""One file that is read as it grows: from a place to the next, and whether it is still itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from logwatch_monitis.seams import Events
+from logwatch_monitis.sources.events import LineTooLong
+from logwatch_monitis.sources.handle import Handle, has_writer
+from logwatch_monitis.sources.identity import REACH, Place, advance, digest, starts_like
+from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut
+from logwatch_monitis.sources.position import FileState
+
+__all__ = ["LATE_SECONDS", "Follower", "Portion", "RewrittenError", "Steady"]
+
+LATE_SECONDS = 600.0
+"""How long a renamed file is watched after its last line."""
+
+_RACY_SECONDS = 1.0
+
+
+class RewrittenError(Exception):
+    """Raised when the bytes before the read position are not those that were read."""
+
+
+class Portion(NamedTuple):
+    """Whole lines of a file.
+
+    Attributes:
+        offset: where *data* begins.
+        data: the lines.
+        place: the read position behind them.
+        modified: when the file was last written, seconds since the epoch.
+        again: the file was rewritten and begins as it did, so the lines may be known already.
+    """
+
+    offset: int
+    data: bytes
+    place: Place
+    modified: float
+    again: bool
+
+
+class Steady:
+    """Tells whether something that has a time stamp needs another look.
+
+    A stamp that has not changed proves nothing within a tick of the file system's clock, so it is
+    trusted only when it has stood for a while.
+    """
+
+    def __init__(self) -> None:
+        self._stamp: object = None
+        self._since = 0.0
+
+    def trusted(self, stamp: object, now: float) -> bool:
+        """Tell whether *stamp* is the one last noted, and old enough."""
+        return stamp == self._stamp and now - self._since > _RACY_SECONDS
+
+    def note(self, stamp: object, now: float) -> None:
+        """Take note that a look at *stamp* found nothing to do."""
+        if stamp != self._stamp:
+            self._stamp, self._since = stamp, now
+
+
+class Follower:
+    """Follows one file of a log.
+
+    Attributes:
+        path: where it was last seen.
+        dev: its device.
+        ino: its inode.
+        size: its (uncompressed) size as far as seen.
+        place: the read position.
+        handle: the open file; None if it is done, or could not be opened yet.
+        done: read to its end and not read any more.
+        former: where reading stood before the file was rewritten or replaced, until its first
+            lines are read: they may be known already.
+        quiet_since: when it last gave lines or was renamed; of the monotonic clock.
+    """
+
+    def __init__(self, log: str, state: FileState, handle: Handle | None, now: float) -> None:
+        self._log = log
+        self._steady = Steady()
+        self.path, self.dev, self.ino, self.size, self.place, self.done = state
+        self.handle = handle
+        self.former: Place | None = None
+        self.quiet_since = now
+        self._before = self._body = b""
+        self._start = 0
+
+    @classmethod
+    def opened(cls, log: str, path: str, handle: Handle, now: float) -> Follower:
+        """Follow the file behind *handle* from its first byte."""
+        found = handle.stat()
+        state = FileState(path, found.st_dev, found.st_ino, 0, Place())
+        return cls(log, state, handle, now)
+
+    @property
+    def state(self) -> FileState:
+        """What to remember."""
+        return FileState(self.path, self.dev, self.ino, self.size, self.place, self.done)
+
+    @property
+    def unread(self) -> int:
+        """Bytes known to lie behind the read position."""
+        return max(0, self.size - self.place.offset)
+
+    def attach(self, path: str, handle: Handle) -> None:
+        """Go on in *handle*, which holds the same bytes."""
+        found = handle.stat()
+        self.path, self.dev, self.ino, self.handle = path, found.st_dev, found.st_ino, handle
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.handle:
+            self.handle.close()
+            self.handle = None
+
+    def read(self, now: float, events: Events) -> Portion | None:
+        """Return the next whole lines, at most some 1 MiB; None if there are none yet.
+
+        The place moves on by itself only over bytes that are no lines; `take` moves it over lines.
+
+        Raises:
+            RewrittenError: the file was cut or rewritten.
+            OSError: it cannot be read.
+        """
+        assert self.handle is not None
+        found = self.handle.stat()
+        stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        if self._steady.trusted(stamp, now):
+            return None
+        while piece := self._next(found.st_size):
+            if piece.data:
+                place = self._behind(piece)
+                return Portion(piece.start, piece.data, place, found.st_mtime, self._again())
+            self._pass_over(piece, events)
+        self._steady.note(stamp, now)
+        return None
+
+    def take(self, portion: Portion, now: float) -> None:
+        """Count *portion* as read."""
+        self.place = portion.place
+        self.former = None
+        self.quiet_since = now
+
+    def finished(self, now: float) -> bool:
+        """Tell whether a file that is no longer the live one need not be watched any more."""
+        assert self.handle is not None
+        late = now - self.quiet_since > LATE_SECONDS
+        if self.handle.packed:
+            return late or not self.handle.unfinished
+        if self.handle.stat().st_nlink:
+            return late
+        writer = has_writer(self.handle.fileno())
+        if writer is None:
+            return late
+        return not writer and self.handle.stat().st_size <= self.size
+
+    def _next(self, size: int) -> Cut | None:
+        assert self.handle is not None
+        place = self.place
+        block = self.handle.read_at(place.offset - place.reach, place.reach + BLOCK)
+        self._before = block[: place.reach]
+        if len(self._before) < place.reach or digest(self._before) != place.tail_hash:
+            raise RewrittenError
+        if place.offset <= REACH:
+            self.place = place._replace(
+                print_size=len(block[:REACH]), print_hash=digest(block[:REACH])
+            )
+        self._start, self._body = place.offset, block[place.reach :]
+        self.size = place.offset + len(self._body) if self.handle.packed else size
+        piece = cut(self._body, place.offset, place.skipping)
+        if piece is None and len(self._body) == BLOCK:
+            self._widen()
+            piece = cut(self._body, self._start)
+        return piece
+
+    def _again(self) -> bool:
+        assert self.handle is not None
+        return self.former is not None and starts_like(self.former, self.handle.read_at)
+
+    def _widen(self) -> None:
+        """Read on where one block holds no line end: over NULs, then as much as a line may have."""
+        assert self.handle is not None
+        while self._body and not self._body.strip(b"\0"):
+            data = self.handle.data_after(self._start + len(self._body))
+            if data is None:
+                return
+            self._start, self._body = data, self.handle.read_at(data, BLOCK)
+        self._start += len(self._body) - len(self._body.lstrip(b"\0"))
+        self._body = self.handle.read_at(self._start, MAX_LINE + 1)
+
+    def _behind(self, piece: Cut) -> Place:
+        hole = b"\0" * min(self._start - self.place.offset, REACH)
+        count = piece.end - self._start
+        before = self._before + hole + self._body[max(0, count - REACH) : count]
+        return advance(self.place, piece.end, before, piece.skipping)
+
+    def _pass_over(self, piece: Cut, events: Events) -> None:
+        self.place = self._behind(piece)
+        if piece.skipped:
+            events(LineTooLong(self._log, self.path, piece.end, piece.skipped))

@@ -1,0 +1,268 @@
+"""All the logs that are watched, as one source of lines."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.sources.arrange import Start
+from logwatch_monitis.sources.chain import Chain, Identity, Part
+from logwatch_monitis.sources.events import PositionDamaged
+from logwatch_monitis.sources.follow import Follower
+from logwatch_monitis.sources.position import LogState, dump, load
+from logwatch_monitis.sources.siblings import log_path
+
+__all__ = ["Chunk", "SourceStatus", "Tail"]
+
+
+class Chunk(NamedTuple):
+    """Whole lines of one log.
+
+    Attributes:
+        log: the path as configured, or as a glob matched it.
+        path: the file the lines are in now: the log itself or a rotated copy.
+        offset: where *data* begins in that file, uncompressed.
+        data: the lines, at most 1 MiB, the last one with its line end.
+        modified: when the file was last written, seconds since the epoch.
+        checkpoint: the complete read state of this log once this chunk is taken; JSON text.
+        again: the file was rewritten and begins as it did before: its lines may have been given
+            already, so counts of identical lines must begin anew.
+    """
+
+    log: str
+    path: str
+    offset: int
+    data: bytes
+    modified: float
+    checkpoint: str
+    again: bool
+
+
+class SourceStatus(NamedTuple):
+    """What can be said about one log.
+
+    Attributes:
+        log: its path.
+        state: ``reading``, ``waiting`` (there is no such file yet), ``unreadable`` or ``shared``
+            (it is read under another name).
+        detail: why it is unreadable, or the other name.
+        offset: the read position in the live file.
+        size: the size of the live file.
+        older: rotated files that are not finished yet.
+        last_read: when lines were last taken, seconds since the epoch; None if not yet.
+    """
+
+    log: str
+    state: str
+    detail: str
+    offset: int
+    size: int
+    older: int
+    last_read: float | None
+
+    @property
+    def lag(self) -> int:
+        """Bytes of the live file not read yet."""
+        return max(0, self.size - self.offset)
+
+
+class Tail:
+    """Reads what is appended to log files, across rotation, truncation and restarts.
+
+    No line is lost and none given twice from the moment its line end is on disk, but for what
+    cannot be seen: lines written to a file between the last look and its truncation, into a
+    renamed file after ten quiet minutes, or into files deleted while nothing ran. Each such loss
+    that can be noticed is an event.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        saved: Mapping[str, str],
+        *,
+        clock: Clock,
+        events: Events,
+        from_start: bool = False,
+    ) -> None:
+        """Watch *patterns*, continuing at *saved*.
+
+        A file that exists when its pattern is first configured is read from its end; one that
+        appears later from its first byte. Commit `checkpoints` soon after the first `read`, so
+        that a restart knows what was configured.
+
+        Args:
+            patterns: paths and globs; their files may come later.
+            saved: the last committed checkpoint of each log, and of each glob.
+            clock: tells how long a file has been quiet.
+            events: told whatever happens.
+            from_start: read files without a saved position from their first byte.
+        """
+        self._clock = clock
+        self._events = events
+        self._saved = dict(saved)
+        self._globs = [pattern for pattern in patterns if _is_glob(pattern)]
+        self._first: Start = "first byte" if from_start else "end"
+        self._chains: dict[str, Chain] = {}
+        self._names: frozenset[str] = frozenset()
+        self._last_read: dict[str, float] = {}
+        self._given: tuple[Chain, Part] | None = None
+        for pattern in patterns:
+            if not _is_glob(pattern):
+                self._add(pattern, self._first)
+        self._revive()
+
+    def read(self) -> Iterator[Chunk]:
+        """Yield all that is there now, rotated files first, the logs in turn.
+
+        A chunk counts as taken when the next one is asked for, or at `confirm`; leave the loop
+        before, and the next `read` gives it again.
+        """
+        self._given = None
+        self._expand()
+        waiting = list(self._chains.values())
+        while waiting:
+            for chain in list(waiting):
+                part = chain.read()
+                if part is None:
+                    waiting.remove(chain)
+                    continue
+                self._given = chain, part
+                yield _chunk(chain, part)
+                self.confirm()
+
+    def confirm(self) -> None:
+        """Count the chunk given last as taken: for a consumer that leaves the loop after it."""
+        if self._given:
+            chain, part = self._given
+            self._given = None
+            chain.take(part)
+            self._last_read[chain.path] = self._clock.now()
+
+    def checkpoints(self) -> dict[str, str]:
+        """Return the read state of each log and each glob, to be committed now and then.
+
+        A log whose chunk is given but not taken is left out.
+        """
+        given = self._given[0] if self._given else None
+        states = {c.path: dump(c.state) for c in self._chains.values() if c is not given}
+        return states | {pattern: dump(LogState()) for pattern in self._globs}
+
+    def statuses(self) -> list[SourceStatus]:
+        """Return what can be said about each log, in the order of configuration."""
+        return [self._status(chain) for chain in self._chains.values()]
+
+    def directories(self) -> set[Path]:
+        """Return the directories in which a change may mean new lines."""
+        logs = {Path(path) for path in self._chains}
+        logs |= {Path(os.path.realpath(path)) for path in self._chains}
+        self._names = frozenset(log.name for log in logs)
+        found = {log.parent for log in logs}
+        for pattern in self._globs:
+            found.update(map(Path, _matches(str(Path(pattern).parent))))
+            found.add(_root(pattern))
+        return found
+
+    def concerns(self, path: str) -> bool:
+        """Tell whether a change of the file at *path* may mean new lines. From any thread."""
+        name = os.path.split(path)[1]
+        return (
+            name in self._names
+            or log_path(name) in self._names
+            or any(fnmatch.fnmatchcase(name, os.path.split(p)[1]) for p in self._globs)
+        )
+
+    def close(self) -> None:
+        """Close all files."""
+        for chain in self._chains.values():
+            chain.close()
+
+    def _add(self, path: str, first: Start) -> None:
+        if path in self._chains:
+            return
+        state = None
+        if path in self._saved:
+            try:
+                state = load(self._saved[path])
+            except ValueError:
+                self._events(PositionDamaged(path))
+                first = "first byte"
+        self._chains[path] = Chain(
+            path, state, first, clock=self._clock, events=self._events, owner=self._owner
+        )
+
+    def _revive(self) -> None:
+        """Take up the logs that a glob matched before: they may have been rotated away since."""
+        for path in self._saved:
+            if path not in self._globs and any(_fits(path, p) for p in self._globs):
+                self._add(path, "first byte")
+
+    def _expand(self) -> None:
+        """Look which files the globs match now."""
+        for pattern in self._globs:
+            known = pattern in self._saved
+            for path in _matches(pattern):
+                if path not in self._chains and not self._is_copy(path, pattern):
+                    self._add(path, "first byte" if known else self._first)
+            self._saved.setdefault(pattern, "")
+
+    def _is_copy(self, path: str, pattern: str) -> bool:
+        """Tell whether *path* is a rotated copy of another log that the glob matches, too."""
+        log = log_path(path)
+        return log is not None and (log in self._chains or _fits(log, pattern))
+
+    def _owner(self, asking: Chain, identity: Identity) -> tuple[str, Follower] | None:
+        for chain in self._chains.values():
+            if chain is not asking and (file := chain.holds(identity)):
+                return chain.path, file
+        return None
+
+    def _status(self, chain: Chain) -> SourceStatus:
+        file = chain.files[-1] if chain.live else chain.twin
+        state, detail = "waiting", ""
+        if chain.trouble:
+            state, detail = "unreadable", chain.trouble
+        elif file:
+            state, detail = ("shared", file.path) if chain.twin else ("reading", "")
+        older = sum(not f.done for f in chain.files) - chain.live
+        offset, size = (file.place.offset, max(file.size, file.place.offset)) if file else (0, 0)
+        last_read = self._last_read.get(chain.path)
+        return SourceStatus(chain.path, state, detail, offset, size, older, last_read)
+
+
+def _chunk(chain: Chain, part: Part) -> Chunk:
+    portion = part.portion
+    return Chunk(
+        chain.path,
+        part.file.path,
+        portion.offset,
+        portion.data,
+        portion.modified,
+        dump(chain.state_after(part)),
+        portion.again,
+    )
+
+
+def _matches(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - keeps paths as written
+
+
+def _is_glob(pattern: str) -> bool:
+    return glob.has_magic(pattern) and not os.path.lexists(pattern)
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Tell whether a glob can match *path*, name by name; with ``**``, whether it could."""
+    if "**" in pattern:
+        return fnmatch.fnmatchcase(path, pattern)
+    names, parts = Path(path).parts, Path(pattern).parts
+    return len(names) == len(parts) and all(map(fnmatch.fnmatchcase, names, parts))
+
+
+def _root(pattern: str) -> Path:
+    """Return the deepest directory of a glob's path that is no pattern itself."""
+    return next(parent for parent in Path(pattern).parents if not glob.has_magic(str(parent)))
