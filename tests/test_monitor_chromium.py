@@ -1,0 +1,232 @@
+"""The page in a real browser: it updates by itself, works without script, and stays inert."""
+
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from real_monitor import running_monitor
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys as Key
+
+BROWSER = Path("/usr/bin/chromium")
+DRIVER = Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1280,900",
+)
+BERLIN = "Europe/Berlin"
+NO_SCRIPT = {"profile.managed_default_content_settings.javascript": 2}
+HOSTILE = "<img src=x onerror=document.title='owned'>\u202egnp.exe"
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(autouse=True)
+def _browser_there():
+    if BROWSER.exists() and DRIVER.exists():
+        return
+    if os.environ.get("CI"):
+        pytest.fail("CI has to have chromium and chromium-driver")
+    pytest.skip("needs Debian's chromium and chromium-driver")
+
+
+@contextmanager
+def browser(directory, preferences=None):
+    """Run a fresh browser in Berlin's time zone."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (*FLAGS, f"--user-data-dir={directory / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.add_experimental_option("prefs", preferences or {})
+    driver = webdriver.Chrome(options, Service(str(DRIVER)))
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": BERLIN})
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    """A monitor without logins."""
+    with running_monitor(tmp_path / "data", place="web1") as (_, caller):
+        caller.number = caller.make_monitor("Login Monitor")
+        yield caller
+
+
+def log_in(monitor, user, second=0):
+    """Send a login at 2026-11-22 12:00 UTC and some seconds."""
+    results = f"user_login:{user};host:192.0.2.7;srv:sshd"
+    monitor.add(monitor.number, 1_795_348_800_000 + second * 1000, results)
+
+
+def users(driver):
+    """Return the users that are shown, newest first; none while the page is being loaded."""
+    try:
+        return [cell.text for cell in driver.find_elements(By.CSS_SELECTOR, "td.user")]
+    except StaleElementReferenceException:
+        return []
+
+
+def until(condition, patience):
+    """Wait for the browser; return how long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < patience, "waited in vain"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def complaints(driver):
+    """Return what the browser's console says, such as breaches of the content policy."""
+    return [entry["message"] for entry in driver.get_log("browser")]
+
+
+def test_a_login_appears_within_a_second_without_reload(monitor, tmp_path):
+    """On the empty page, then on a page with rows; what has the focus keeps it."""
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        assert f"{monitor.address.url}/" == driver.current_url
+        assert "No login yet" in driver.find_element(By.ID, "main").text
+        driver.execute_script("window.unreloaded = true")
+        log_in(monitor, "alice")
+        until(lambda: users(driver) == ["alice"], 1)
+        driver.find_element(By.CSS_SELECTOR, "td.user a").send_keys(Key.NULL)
+        driver.execute_script("document.querySelector('td.user a').focus()")
+        for second, user in enumerate(["bob", "carol"], 1):
+            log_in(monitor, user, second)
+            until(lambda user=user: users(driver)[0] == user, 1)
+        assert ["carol", "bob", "alice"] == users(driver)
+        assert "alice" == driver.switch_to.active_element.text
+        assert driver.execute_script("return window.unreloaded")
+        assert "3" == driver.find_elements(By.CSS_SELECTOR, "#figures dd")[2].text
+        assert [] == complaints(driver)
+
+
+def test_times_are_those_of_the_reader(monitor, tmp_path):
+    """12:00 UTC is 13:00 in Berlin; the heading names the zone, the title keeps UTC."""
+    log_in(monitor, "alice")
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        shown = driver.find_element(By.TAG_NAME, "time")
+        assert "2026-11-22 13:00:00" == shown.text
+        assert "2026-11-22 12:00:00 UTC" == shown.get_attribute("title")
+        assert "GMT+1" == driver.find_element(By.ID, "zone").text
+
+
+def test_a_filtered_page_shows_only_what_matches(monitor, tmp_path):
+    """A name leads to its logins, which alone are added from then on."""
+    log_in(monitor, "alice")
+    log_in(monitor, "bob", 1)
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        driver.find_element(By.LINK_TEXT, "alice").click()
+        until(lambda: users(driver) == ["alice"], 5)
+        assert driver.current_url.endswith("/?user=alice")
+        until(lambda: driver.find_element(By.ID, "state").text == "Live", 5)
+        log_in(monitor, "bob", 2)
+        log_in(monitor, "alice", 3)
+        until(lambda: users(driver) == ["alice"] * 2, 1)
+
+
+def test_updates_can_be_paused(monitor, tmp_path):
+    """Paused, the list stands still; resumed, it shows what it missed."""
+    log_in(monitor, "alice")
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        pause = driver.find_element(By.ID, "pause")
+        until(lambda: driver.find_element(By.ID, "state").text == "Live", 5)
+        pause.send_keys(Key.ENTER)
+        assert "Paused" == driver.find_element(By.ID, "state").text
+        log_in(monitor, "bob", 1)
+        time.sleep(0.6)
+        assert ["alice"] == users(driver)
+        pause.send_keys(Key.ENTER)
+        until(lambda: users(driver) == ["bob", "alice"], 1)
+
+
+def test_it_works_without_script(monitor, tmp_path):
+    """Key, list, filter and paging are plain HTML; the page reloads itself every ten seconds."""
+    for second in range(101):
+        log_in(monitor, "bob" if second else "alice", second)
+    with browser(tmp_path, NO_SCRIPT) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        assert "Time UTC" == driver.find_element(By.CSS_SELECTOR, "th.time").text
+        assert not driver.find_element(By.ID, "pause").is_displayed()
+        driver.find_element(By.LINK_TEXT, "Older").click()
+        assert ["alice"] == users(driver)
+        driver.find_element(By.LINK_TEXT, "Newest").click()
+        assert ["bob"] * 100 == users(driver)
+        driver.find_element(By.NAME, "user").send_keys("alice", Key.ENTER)
+        until(lambda: users(driver) == ["alice"], 5)
+        log_in(monitor, "alice", 200)
+        until(lambda: len(users(driver)) == 2, 15)
+
+
+def test_a_hostile_name_does_nothing(monitor, tmp_path):
+    """Markup in a name is text, also when it arrives live; its filter finds it."""
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        title = driver.title
+        quoted = "".join(f"%{byte:02X}" for byte in HOSTILE.encode())
+        log_in(monitor, quoted)
+        shown = HOSTILE.replace("\u202e", "⟨U+202E⟩")
+        until(lambda: users(driver) == [shown], 5)
+        driver.find_element(By.CSS_SELECTOR, "td.user a").click()
+        until(lambda: driver.find_element(By.NAME, "user").get_attribute("value") == HOSTILE, 5)
+        assert [shown] == users(driver)
+        assert title == driver.title
+        assert [] == driver.find_elements(By.CSS_SELECTOR, "table img")
+        assert [] == complaints(driver)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_and_all_can_be_read(monitor, tmp_path, scheme):
+    """At every width nothing scrolls sideways; text has the contrast that WCAG AA asks for."""
+    log_in(monitor, "alice")
+    log_in(monitor, "x" * 300, 1)
+    with browser(tmp_path) as driver:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        for width in (360, 820, 1100, 1920):
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            driver.get(monitor.address.page(monitor.keys.page_key))
+            assert width >= driver.execute_script("return document.documentElement.scrollWidth")
+            assert [] == driver.execute_script(PALE)
+
+
+# Returns the texts whose contrast to what lies behind them is below 4.5.
+PALE = """
+const light = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((x) => {
+    const c = x / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (node) => {
+  const color = getComputedStyle(node).backgroundColor;
+  return color === "rgba(0, 0, 0, 0)" && node.parentElement ? behind(node.parentElement) : color;
+};
+const pale = [];
+for (const node of document.body.querySelectorAll("*")) {
+  const own = [...node.childNodes].some((x) => x.nodeType === 3 && x.data.trim());
+  if (!own || !node.checkVisibility()) continue;
+  const pair = [getComputedStyle(node).color, behind(node)].map(light).sort((a, b) => b - a);
+  if ((pair[0] + 0.05) / (pair[1] + 0.05) < 4.5) pale.push(node.outerHTML);
+}
+return pale;
+"""
