@@ -31,7 +31,7 @@ _RESOLVER: Any = yaml.resolver.Resolver()
 _STRANGE = re.compile(
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_QUOTE_HINT = "text that begins with { or [, or holds ': ' or ' #', must stand in quotes or under |"
+_QUOTE_HINT = "quote text that begins with { or [, or holds ': ' or ' #'"
 _TYPES = {"bool": "a yes or no", "null": "nothing at all"}
 _WORDS = {"scalar": "a single value", "list": "a list", "mapping": "keys and values"}
 _NEEDED = {
@@ -211,6 +211,7 @@ class Document:
         behind = self.lines[node.line - 1][text.columns[-1] - 1 :].lstrip()
         if not node.style and behind.startswith("#"):
             self.problem(node, "the text ends where ' #' begins a comment", _QUOTE_HINT)
+            return []
         self.string(node)
         return [text]
 

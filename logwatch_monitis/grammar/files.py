@@ -44,8 +44,8 @@ MAX_RULES = 200
 ANY = "any"
 """Stands for every program, and for the remaining PAM services."""
 
-_FILE = ("service", "title", "program", "header", "pam", "kind", "enabled", "set", "rules")
-_RULE = ("name", "line", "except", "json", "take", "accept", "reject", "set", "program")
+FILE_KEYS = ("service", "title", "program", "header", "pam", "kind", "enabled", "set", "rules")
+RULE_KEYS = ("name", "line", "except", "json", "take", "accept", "reject", "set", "program")
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WORD = re.compile(r"[^\s\[\]:{}]{1,64}")
 
@@ -176,7 +176,7 @@ class _FileReader(_Reader):
         doc = self._doc
         if doc.empty:
             return FileSource(doc)
-        keys = doc.mapping(doc.root, _FILE)
+        keys = doc.mapping(doc.root, FILE_KEYS)
         self._require(doc.root, keys, ("service", "program", "rules"))
         programs = self._programs(keys.get("program"))
         defaults = self._defaults(keys.get("set"))
@@ -223,7 +223,7 @@ class _RuleReader(_Reader):
     def __init__(self, document: Document, node: Node) -> None:
         super().__init__(document)
         self._node = node
-        self._keys = document.mapping(node, _RULE)
+        self._keys = document.mapping(node, RULE_KEYS)
 
     def rule(self, programs: tuple[str, ...], defaults: Mapping[str, str]) -> RuleSource:
         """Return the rule; *programs* and *defaults* are the file's."""

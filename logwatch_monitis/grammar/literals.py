@@ -9,7 +9,7 @@ judged by the lines below, which are a busy server's everyday ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -62,9 +62,9 @@ class Need(NamedTuple):
 
 def choose(needs: Iterable[Need]) -> tuple[bytes, ...]:
     """Return few and rare texts, so that each line that a rule matches holds one of them."""
-    slots = [options for need in needs for options in _slots(need)]
-    offers = sorted({option for options in slots for option in options}, key=sorted)
-    serves = {o: {n for n, options in enumerate(slots) if _finds(o, options)} for o in offers}
+    slots = [_Slot(_names(need), texts) for need in needs for texts in need.lines]
+    offers = sorted({offer for slot in slots for offer in _offers(slot)}, key=sorted)
+    serves = {o: {n for n, slot in enumerate(slots) if _finds(o, slot)} for o in offers}
     chosen: list[frozenset[str]] = []
     left = set(range(len(slots)))
     while left:
@@ -80,27 +80,35 @@ def choose(needs: Iterable[Need]) -> tuple[bytes, ...]:
     return tuple(sorted(text.encode() for text in texts if not _covered(text, texts)))
 
 
-def _slots(need: Need) -> list[list[frozenset[str]]]:
-    """Return for each line the sets of texts of which one set must be searched for."""
-    names = frozenset(name for name in need.programs if not _covered(name, need.programs))
-    tags = [names] if names else []
-    return [
-        [*tags, *(frozenset({run}) for text in texts for run in _runs(text))]
-        for texts in need.lines
-    ]
+class _Slot(NamedTuple):
+    """One pattern line: all of *names* are searched for, or any part of one of *texts*."""
+
+    names: frozenset[str]
+    texts: tuple[str, ...]
 
 
-def _runs(text: str) -> set[str]:
-    """Return *text* and the short runs of words in it, as far as they can be searched for."""
-    words = _WORDS.findall(text)
-    pairs = ((i, k) for i in range(len(words)) for k in range(i + 1, i + 6))
-    runs = {text, *("".join(words[i:k]) for i, k in pairs)}
-    return {run for run in runs if telling(run)}
+def _names(need: Need) -> frozenset[str]:
+    """Return the programs' names that find all of them: ``sudo`` finds ``sudo-rs`` as well."""
+    return frozenset(name for name in need.programs if not _covered(name, need.programs))
 
 
-def _finds(texts: Collection[str], options: list[frozenset[str]]) -> bool:
-    """Say whether a search for *texts* finds each line that must hold one of *options*."""
-    return any(all(any(t in text for t in texts) for text in option) for option in options)
+def _offers(slot: _Slot) -> Iterator[frozenset[str]]:
+    """Yield the sets of texts that could be searched for."""
+    if slot.names:
+        yield slot.names
+    for text in slot.texts:
+        words = _WORDS.findall(text)
+        pairs = ((i, k) for i in range(len(words)) for k in range(i + 1, i + 6))
+        for run in {text, *("".join(words[i:k]) for i, k in pairs)}:
+            if telling(run):
+                yield frozenset({run})
+
+
+def _finds(offer: frozenset[str], slot: _Slot) -> bool:
+    """Say whether a search for *offer* finds every line that *slot* stands for."""
+    if any(part in text for part in offer for text in slot.texts):
+        return True
+    return bool(slot.names) and all(any(p in name for p in offer) for name in slot.names)
 
 
 def _covered(text: str, texts: Collection[str]) -> bool:

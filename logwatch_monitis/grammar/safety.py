@@ -42,15 +42,22 @@ def read_safely(path: Path, *, trusted: bool = False, limit: int = MAX_FILE) -> 
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         raise RefusedError(str(path), f"cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL:
-            return b""
-        fault = _file_fault(status, limit) or ("" if trusted else owner_fault(status))
-        if fault:
-            raise RefusedError(str(path), fault, _hint(fault))
-        if not trusted:
-            _check_above(path)
+    try:
+        return _read(descriptor, path, trusted=trusted, limit=limit)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, path: Path, *, trusted: bool, limit: int) -> bytes:
+    status = os.fstat(descriptor)
+    if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL:
+        return b""
+    fault = _file_fault(status, limit) or ("" if trusted else owner_fault(status))
+    if fault:
+        raise RefusedError(str(path), fault, _hint(fault))
+    if not trusted:
+        _check_above(path)
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
         return file.read(limit)
 
 

@@ -85,7 +85,8 @@ class _Trial:
 
     def run(self) -> None:
         """Try all samples; a line is idle only if no sample is in doubt."""
-        if all([self._accept(sample) for sample in self._source.accept]):
+        taken = [self._accept(sample) for sample in self._source.accept]
+        if all(taken):
             self._lines()
         for sample in self._source.reject:
             self._reject(sample)
@@ -151,7 +152,7 @@ class _Trial:
         found = self._rule.read(message_of(sample), MACHINE, sample.program)
         if found is not None:
             message = f"this is taken for a login of '{found[0]}' from '{found[1]}'"
-            self._whole(sample, message, "make the line stricter, or add an 'except' line")
+            self._whole(sample, message, "make the line stricter, or add 'except'")
 
     def _lines(self) -> None:
         """Every line needs a sample that it answers itself, or nobody knows that it works."""
