@@ -69,7 +69,7 @@ class JsonReader:
         """Return the members of the object that ``at`` leads to.
 
         Raises:
-            ValueError: there is no such object, or a member holds what its name may not.
+            _RefusedError: there is no such object, or a member holds what its name may not.
         """
         for step in self.at.split("."):
             value = value.get(step) if isinstance(value, dict) else None

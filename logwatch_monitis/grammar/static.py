@@ -25,7 +25,20 @@ from logwatch_monitis.grammar.tree import (
     telling,
 )
 
-__all__ = ["check", "check_default", "check_gives", "check_name", "check_prefix"]
+__all__ = [
+    "MAX_SEARCHES",
+    "check",
+    "check_cost",
+    "check_default",
+    "check_gives",
+    "check_name",
+    "check_prefix",
+    "searches",
+]
+
+#: Searches over the length of a message that one rule may need. The worst one takes 0.2 ms at
+#: `MAX_MESSAGE`, so no message costs a rule much over 25 ms (`benchmarks/grammar_cost.py`).
+MAX_SEARCHES = 128
 
 _HIDES = "it would hide the other: put what differs first, or write two lines"
 
@@ -59,6 +72,31 @@ def check_gives(line: Line, defaults: Mapping[str, str]) -> list[Fault]:
         )
         if name not in given
     ]
+
+
+def check_cost(lines: Sequence[Line]) -> Fault | None:
+    """Return a fault if *lines*, all those of a rule, could be slow together on some message."""
+    total = sum(map(searches, lines))
+    if total <= MAX_SEARCHES:
+        return None
+    message = f"a message could be searched {total} times over"
+    hint = f"{MAX_SEARCHES} are allowed: fewer lines, or fewer optional parts in a row"
+    return Fault(1, 1, message, hint)
+
+
+def searches(line: Line) -> int:
+    """Return how often *line* searches the length of a message, in the worst case.
+
+    The holes share the message between them: each search ends where the next hole begins. Only
+    optional parts in a row are searched for from the same place, every text once: a text that
+    was not found before the hole's end stands for a part that is passed over, and one that was
+    found is paid for by the search for what follows it. One more stands for checking what the
+    holes hold.
+    """
+    rest = _rest_index(line.parts)
+    left = _chains(line.parts[: rest + 1], mirrored=False)
+    right = _chains(line.parts[rest + 1 :][::-1], mirrored=True)
+    return max(len({text for text, _ in chain}) for chain in (*left, *right)) + 1
 
 
 def check_name(name: str) -> Fault | None:
