@@ -6,6 +6,8 @@ room knows nothing of logins.
 
 from .clock import END, LiveTimeline, Moment, Timeline
 from .headers import Split, split
+from .references import gzip_time, reference_time
+from .years import StreamYears, Years, file_years
 from .zones import MachineZone, local_zone
 
 __all__ = [
@@ -14,7 +16,12 @@ __all__ = [
     "MachineZone",
     "Moment",
     "Split",
+    "StreamYears",
     "Timeline",
+    "Years",
+    "file_years",
+    "gzip_time",
     "local_zone",
+    "reference_time",
     "split",
 ]

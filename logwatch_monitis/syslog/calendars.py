@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from .stamps import Reading
 
-__all__ = ["DAY", "Instant", "instant", "latest_year", "steady_midnight"]
+__all__ = ["DAY", "LEAP_GAP", "Instant", "instant", "is_leap", "latest_year", "steady_midnight"]
 
 DAY = 86_400
+LEAP_GAP = 8
+"""Years from 1896 to 1904, the longest time without a 29 February."""
+
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
-_LEAP_GAP = 8  # years from 1896 to 1904: the longest without a 29 February
 _SECOND = timedelta(seconds=1)
 
 
@@ -51,11 +53,16 @@ def latest_year(reading: Reading, bound: float, zone: tzinfo) -> int | None:
     """
     limit = (bound + DAY) * 1_000_000
     year = _year_at(bound + 2 * DAY)
-    for candidate in range(year, year - _LEAP_GAP - 2, -1):
+    for candidate in range(year, year - LEAP_GAP - 2, -1):
         moment = instant(reading, candidate, zone)
         if moment is not None and moment.time_us <= limit:
             return candidate
     return None
+
+
+def is_leap(year: int) -> bool:
+    """Return whether *year* has a 29 February."""
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
 def steady_midnight(reading: Reading, year: int, zone: tzinfo) -> int | None:
