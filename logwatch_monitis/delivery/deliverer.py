@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from logwatch_monitis.errors import LogwatchError, StateError, UnreachableError
@@ -32,6 +33,7 @@ from .events import (
     DeliveryStillFailing,
 )
 from .lanes import Lanes
+from .notes import Notes
 from .status import DeliveryStatus
 from .target import Facts, Target, TargetFinder
 
@@ -39,7 +41,8 @@ __all__ = ["Deliverer", "Outbox"]
 
 IDLE_SECONDS = 5.0
 STATE_SECONDS = 5.0
-PLAIN_AT_ONCE = 32
+PLAIN_AT_ONCE = 64
+MARK_SECONDS = 0.05
 UNCLEAR_AT_MOST = 5
 REFUSED_AT_MOST = 3
 OTHERS_ASKED = 16
@@ -86,6 +89,7 @@ class Deliverer:
         events: Events,
         target: Target = Target(),  # noqa: B008 - immutable
         agent: str = "",
+        notes: Path | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Make a deliverer; `run` or `step` make it work.
@@ -98,6 +102,8 @@ class Deliverer:
             events: takes what happens.
             target: which monitor.
             agent: the name by which our own monitor knows this agent.
+            notes: a file in the state directory (see `notes`); without it each login is marked in
+                the spool before the next one is sent, which is slower.
             chance: the jitter, from 0 up to 1.
         """
         self._spool = spool
@@ -108,6 +114,7 @@ class Deliverer:
         self._agent = agent
         self._finder = TargetFinder(client, target, spool, events)
         self._lanes = Lanes(clock)
+        self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()
         self._not_before = 0.0
@@ -115,6 +122,8 @@ class Deliverer:
         self._refused_in_a_row = 0
         self._looked_again = False
         self._unmarked: list[Entry] = []
+        self._marked_at = 0.0
+        self._recovered = False
         self._stopping = False
         self._done = threading.Event()
 
@@ -131,7 +140,7 @@ class Deliverer:
                 if wait and not self._stopping:
                     self._waker.wait(wait)
         finally:
-            self._lanes.close()
+            self.close()
             self._done.set()
 
     def stop(self, grace: float = 3.0) -> None:
@@ -144,6 +153,11 @@ class Deliverer:
         self._done.wait(grace)
         self._client.close()
         self._done.wait(grace / 2)
+
+    def close(self) -> None:
+        """Let go of threads and files after the last `step`; `run` does so itself."""
+        self._lanes.close()
+        self._notes.close()
 
     def step(self) -> float:
         """Do one piece of work; return for how many seconds there is nothing to do."""
@@ -161,7 +175,8 @@ class Deliverer:
             return self._fail(error)
 
     def _work(self) -> float:
-        self._mark([])
+        self._recover()
+        self._mark()
         entries = self._spool.due(self._batch if self._client.ours else PLAIN_AT_ONCE)
         if not entries:
             return IDLE_SECONDS
@@ -181,23 +196,17 @@ class Deliverer:
             # All or none were stored, so halves lead to the one that is not wanted.
             self._batch = len(entries) // 2
         else:
-            self._mark(entries)
+            self._unmarked += entries
+            self._mark()
 
     def _send_plain(self, monitor_id: str, entries: Sequence[Entry]) -> None:
         failures: list[tuple[Entry, LogwatchError]] = []
-        unmarked: StateError | None = None
         for entry, error in self._lanes.each(partial(self._send_one, monitor_id), entries):
-            try:
-                if error:
-                    failures.append((entry, error))
-                else:
-                    self._mark([entry])
-            except StateError as trouble:
-                unmarked = trouble
-            if unmarked or self._stopping:
+            if error:
+                failures.append((entry, error))
+            elif not self._note(entry) or self._stopping:
                 self._lanes.halt()
-        if unmarked:
-            raise unmarked
+        self._mark()
         if failures:
             self._judge(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
 
@@ -249,16 +258,41 @@ class Deliverer:
                     self._send_one(monitor_id, entry)
                 except (RefusedError, UnclearError):
                     continue
-                self._mark([entry])
+                self._unmarked.append(entry)
+                self._mark()
                 return True
         return False
 
-    def _mark(self, sent: Sequence[Entry]) -> None:
-        """Take out what the monitor has; what a full disk keeps in is not sent again."""
-        self._unmarked += sent
+    def _recover(self) -> None:
+        """Mark what a process that was killed had sent and not marked."""
+        if not self._recovered:
+            self._unmarked += self._notes.found(self._spool.due(MAX_BATCH))
+            self._recovered = True
+
+    def _note(self, entry: Entry) -> bool:
+        """Note that the monitor has an entry, and mark what was noted for a while.
+
+        Returns:
+            False when the spool cannot take that now. Nothing more should be sent then, but what
+            is under way in other threads has to be waited for, and noted.
+        """
+        self._unmarked.append(entry)
+        age = self._clock.monotonic() - self._marked_at
+        if self._notes.take(entry) and age < MARK_SECONDS:
+            return True
+        try:
+            self._mark()
+        except StateError:
+            return False
+        return True
+
+    def _mark(self) -> None:
+        """Take out what the monitor has; what the spool keeps in is not sent again."""
+        self._marked_at = self._clock.monotonic()
         if not self._unmarked:
             return
         self._spool.delivered(self._unmarked)
+        self._notes.clear()
         count = len(self._unmarked)
         self._unmarked = []
         self._batch = min(self._batch * 2, MAX_BATCH)

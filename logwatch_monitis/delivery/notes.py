@@ -1,0 +1,63 @@
+"""Remembers over a kill what was sent and is not yet marked in the spool.
+
+Marking each login in the spool would cost a transaction, and that two or three waits for the
+disk, for every request. So logins are marked together, some fifty milliseconds' worth, and until
+then each is noted here: 24 bytes appended to a file, not forced to the disk. That is enough to
+survive the death of the process, `kill -9` included. A power failure may lose notes; then those
+logins are sent again, with the same checktime and id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+from logwatch_monitis.spool import Entry
+
+__all__ = ["Notes"]
+
+_NOTE = struct.Struct(">q16s")
+
+
+class Notes:
+    """The file of notes; without a path there are none, and everything must be marked at once."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file, making it readable for its owner alone; what cannot be opened is none."""
+        self._descriptor = -1
+        if path:
+            with contextlib.suppress(OSError):
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._descriptor = os.open(path, flags, 0o600)
+
+    def take(self, entry: Entry) -> bool:
+        """Note that *entry* was sent; False if that failed and it must be marked at once."""
+        try:
+            note = _NOTE.pack(entry.seq, bytes.fromhex(entry.id))
+            return os.write(self._descriptor, note) == len(note)
+        except OSError:
+            return False
+
+    def found(self, waiting: Sequence[Entry]) -> list[Entry]:
+        """Return those of the waiting entries that an earlier process noted."""
+        data = b""
+        with contextlib.suppress(OSError):
+            data = os.pread(self._descriptor, 1 << 20, 0)
+        whole = len(data) // _NOTE.size * _NOTE.size
+        noted = set(_NOTE.iter_unpack(data[:whole]))
+        return [entry for entry in waiting if (entry.seq, bytes.fromhex(entry.id)) in noted]
+
+    def clear(self) -> None:
+        """Forget all notes: the spool knows."""
+        with contextlib.suppress(OSError):
+            if self._descriptor >= 0 and os.fstat(self._descriptor).st_size:
+                os.ftruncate(self._descriptor, 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
