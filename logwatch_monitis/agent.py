@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
 from typing import Any, ClassVar
 
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
-from logwatch_monitis.scanner import Scanner, Timeline
+from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Clock, Event, Events
-from logwatch_monitis.sources import Chunk, Tail
-from logwatch_monitis.spool import Position, Spool
+from logwatch_monitis.sources.packed import MAGIC_SIZE, packing
+from logwatch_monitis.sources.tail import Chunk, SourceStatus, Tail
+from logwatch_monitis.spool import Position, Spool, SpoolDamagedError
+from logwatch_monitis.syslog import Timeline
+from logwatch_monitis.syslog.years import file_years
 
-__all__ = ["Agent", "Ignore", "LoginsTaken", "ReadingPaused", "ReadingResumed"]
+__all__ = ["Agent", "Ignore", "ReadingPaused", "ReadingResumed"]
 
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class LoginsTaken(Event):
-    """Logins went into the spool; ``ignored`` ones were recognised, counted and left out."""
-
-    log: str
-    services: Mapping[str, int]
-    new: int
-    ignored: int
-    level: ClassVar[int] = logging.DEBUG
-
-    def __str__(self) -> str:
-        return f"{self.new} new logins from {self.log}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +58,7 @@ class Ignore:
     def __call__(self, login: Login) -> bool:
         """Return whether this login is one of theirs."""
         return (
-            login.user_login in self.users
-            or login.host in self.hosts
-            or login.srv in self.services
+            login.user_login in self.users or login.host in self.hosts or login.srv in self.services
         )
 
 
@@ -76,6 +67,7 @@ class LogState:
     """One log while the agent runs: its scanner, and when it last said something (epoch, s)."""
 
     scanner: Scanner
+    size: int = 0
     last_line: float | None = None
     last_login: float | None = None
 
@@ -86,6 +78,7 @@ class _Held:
 
     logins: list[Login] = field(default_factory=list)
     positions: dict[str, Position] = field(default_factory=dict)
+    ignored: int = 0
     size: int = 0
 
 
@@ -100,7 +93,7 @@ class Agent:
         tail: where the bytes come from.
         spool: where logins and positions go.
         rules: the pattern files in force; `use` changes them.
-        timeline: makes the clock of one log.
+        zone: of times that name none.
         machine: the name for lines that name no machine.
         ignore: says which logins are counted and not sent.
         sent: called after new logins went into the spool, to wake the delivery.
@@ -112,7 +105,7 @@ class Agent:
         tail: Tail,
         spool: Spool,
         rules: RuleSet,
-        timeline: Callable[[], Timeline],
+        zone: tzinfo,
         machine: str,
         clock: Clock,
         events: Events,
@@ -122,7 +115,7 @@ class Agent:
         self._tail = tail
         self._spool = spool
         self._rules = rules
-        self._timeline = timeline
+        self._zone = zone
         self._machine = machine
         self._clock = clock
         self._events = events
@@ -133,6 +126,7 @@ class Agent:
         self._paused = False
         self._positions_at = clock.monotonic()
         self.logs: dict[str, LogState] = {}
+        self.events_by_rule: Counter[str] = Counter()
 
     @property
     def paused(self) -> bool:
@@ -146,7 +140,11 @@ class Agent:
             state.scanner.use(rules)
 
     def step(self) -> None:
-        """Take everything that is there now."""
+        """Take everything that is there now.
+
+        Raises:
+            SpoolDamagedError: the spool was replaced; all logs are to be read again.
+        """
         if self._paused and not self._flush():
             return
         for chunk in self._tail.read():
@@ -164,33 +162,46 @@ class Agent:
         return self._flush()
 
     def _take(self, chunk: Chunk) -> None:
-        state = self.logs.get(chunk.log) or self._open(chunk.log)
-        state.scanner.path = chunk.path
-        logins = state.scanner.feed(chunk.data, chunk.offset)
+        state = self.logs.get(chunk.log) or self._open(chunk)
+        scanner = state.scanner
+        scanner.path = chunk.path
+        if chunk.again:
+            scanner.ordinals = Ordinals()
+        if chunk.offset == 0:
+            scanner.timeline = self._timeline(chunk.path)
+        logins = scanner.feed(chunk.data, chunk.offset)
         state.last_line = self._clock.now()
         if logins:
             state.last_login = logins[-1].time / 1e6
-            self._keep(chunk.log, logins)
+            self._keep(logins)
         self._hold(chunk.log, chunk.checkpoint)
         self._held.size += len(chunk.data)
+        state.size += len(chunk.data)
+        self._tail.confirm()
 
-    def _keep(self, log: str, logins: list[Login]) -> None:
+    def _timeline(self, path: str) -> Timeline:
+        """Return the clock of a file met at its first byte: what it holds already may be old."""
+        timeline = Timeline.live(self._zone, self._clock)
+        with suppress(OSError):
+            if not packing(_head(path)):
+                timeline.catch_up(file_years(path, self._zone), Path(path).stat().st_size)
+        return timeline
+
+    def _keep(self, logins: list[Login]) -> None:
         kept = [login for login in logins if not self._ignore(login)]
         self._held.logins += kept
-        services: dict[str, int] = {}
-        for login in logins:
-            services[login.srv] = services.get(login.srv, 0) + 1
-        self._events(LoginsTaken(log, services, len(kept), len(logins) - len(kept)))
+        self._held.ignored += len(logins) - len(kept)
+        self.events_by_rule.update(login.rule for login in logins)
 
-    def _open(self, log: str) -> LogState:
+    def _open(self, chunk: Chunk) -> LogState:
         scanner = Scanner(
             self._rules,
-            self._timeline(),
+            Timeline.live(self._zone, self._clock),
             machine=self._machine,
-            path=log,
-            ordinals=Ordinals(self._ordinals.get(log, "")),
+            path=chunk.path,
+            ordinals=Ordinals(self._ordinals.get(chunk.log, "")),
         )
-        return self.logs.setdefault(log, LogState(scanner))
+        return self.logs.setdefault(chunk.log, LogState(scanner))
 
     def _hold(self, log: str, checkpoint: str) -> None:
         state = self.logs.get(log)
@@ -199,7 +210,10 @@ class Agent:
 
     def _flush(self) -> bool:
         try:
-            new = self._spool.commit(self._held.logins, self._held.positions)
+            held = self._held
+            new = self._spool.commit(held.logins, held.positions, ignored=held.ignored)
+        except SpoolDamagedError:
+            raise
         except StateError as error:
             self._pause(error)
             return False
@@ -219,14 +233,25 @@ class Agent:
 
     def sources(self) -> list[dict[str, Any]]:
         """Return what ``status`` shows of each source; times are seconds since the epoch."""
-        rows = []
-        for source in self._tail.statuses():
-            state = self.logs.get(source.log)
-            rows.append(
-                {
-                    **source._asdict(),
-                    "last_line": state.last_line if state else None,
-                    "last_login": state.last_login if state else None,
-                }
-            )
-        return rows
+        return [self._source(status) for status in self._tail.statuses()]
+
+    def _source(self, status: SourceStatus) -> dict[str, Any]:
+        state = self.logs.get(status.log)
+        return {
+            "log": status.log,
+            "state": status.state,
+            "detail": status.detail,
+            "position": status.offset,
+            "size": status.size,
+            "lag": status.lag,
+            "older": status.older,
+            "last_line": state.last_line if state else None,
+            "last_login": state.last_login if state else None,
+            "lines": state.scanner.counts.lines if state else 0,
+            "bytes": state.size if state else 0,
+        }
+
+
+def _head(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(MAGIC_SIZE)

@@ -24,8 +24,11 @@ _MAX_LINE = 4 * MAX_MESSAGE + 4096
 class Timeline(Protocol):
     """What the scanner asks of `logwatch_monitis.syslog.Timeline`."""
 
-    def resolve(self, stamp: str, /) -> Moment | None:
-        """Return the moment of a header's time stamp."""
+    def learn(self, data: bytes, offset: int, /) -> None:
+        """Take note of a block before its lines are resolved."""
+
+    def resolve(self, stamp: str, offset: float, /) -> Moment | None:
+        """Return the moment of the time stamp of the line at *offset*."""
 
 
 @dataclass(slots=True)
@@ -68,12 +71,16 @@ class Scanner:
         path: str,
         ordinals: Ordinals | None = None,
     ) -> None:
-        self.rules = rules
         self.timeline = timeline
         self.machine = machine
         self.path = path
         self.ordinals = ordinals or Ordinals()
         self.counts = ScanCounts()
+        self.use(rules)
+
+    def use(self, rules: RuleSet) -> None:
+        """Go on with other rules."""
+        self.rules = rules
         self._search = make_search(rules.literals)
 
     def feed(self, block: bytes, offset: int = 0) -> list[Login]:
@@ -84,6 +91,7 @@ class Scanner:
             offset: of the block's first byte in the file, uncompressed.
         """
         self.counts.lines += block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
+        self.timeline.learn(block, offset)
         found = []
         end = -1
         for place in self._search(block):
@@ -117,15 +125,13 @@ class Scanner:
         match = self.rules.match(head.program, head.message, machine, head.form)
         if match is None:
             return None
-        moment = self.timeline.resolve(head.stamp)
+        moment = self.timeline.resolve(head.stamp, offset)
         if moment is None:
             self.counts.undated += 1
             return None
         return self._login(line, offset, head, match, moment)
 
-    def _login(
-        self, line: bytes, offset: int, head: Split, match: Match, moment: Moment
-    ) -> Login:
+    def _login(self, line: bytes, offset: int, head: Split, match: Match, moment: Moment) -> Login:
         local = None if head.machine else self.machine
         identity = login_id(line, moment.year, local, 0)
         second = moment.time_us // _SECOND

@@ -1,0 +1,341 @@
+"""``run``: reading, delivery, the embedded monitor and the agent's own account, put together."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+
+from logwatch_monitis.account import Account, about
+from logwatch_monitis.agent import Agent, Ignore
+from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.control import SOCKET_NAME, Control
+from logwatch_monitis.delivery import Deliverer, Target
+from logwatch_monitis.errors import SetupError
+from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.monitor.keys import Keys
+from logwatch_monitis.monitor.listen import parse_listen
+from logwatch_monitis.observe import LogEvents, logs_to_journal, prometheus_text
+from logwatch_monitis.output import Writer
+from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.seams import Clock, Events, SystemClock, ThreadWaker
+from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.watch import Watcher
+from logwatch_monitis.spool import Limits, Locks, Spool, SpoolDamagedError
+from logwatch_monitis.syslog import Timeline, local_zone
+
+__all__ = ["MONITOR_DIRECTORY", "print_logins", "run"]
+
+LOOK_EVERY_S = 2.0
+"""How often everything is looked at without being woken: what events miss is found then."""
+PORTS_TRIED = 20
+MONITOR_DIRECTORY = "monitor"
+"""Below the state directory: the embedded monitor's data and keys."""
+
+Say = Callable[[str], None]
+
+
+class _Stop:
+    """Turns SIGTERM and SIGINT into a flag and a wake-up."""
+
+    def __init__(self, waker: ThreadWaker) -> None:
+        self._waker = waker
+        self.wanted = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self.wanted = True
+        self._waker.wake()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle the signals until the block ends."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(
+    config: Config,
+    rules: RuleSet,
+    *,
+    logs: Sequence[str] = (),
+    from_start: bool = False,
+    say: Say,
+) -> int:
+    """Watch, match, spool and deliver until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        config: the configuration.
+        rules: the pattern files in force.
+        logs: watched in place of the configured files.
+        from_start: read files that are met for the first time from their first byte.
+        say: takes the lines meant for the person who started it.
+
+    Raises:
+        LockHeldError: another agent works on this state.
+        SetupError: something must be put right first.
+        StateError: the state directory cannot be used.
+    """
+    _refuse_journal(config)
+    clock, waker = SystemClock(), ThreadWaker()
+    stop = _Stop(waker)
+    with ExitStack() as stack:
+        stack.enter_context(stop.listening())
+        stack.enter_context(Locks(config.state_directory, clock).take("run"))
+        daemon = _Daemon(config, rules, clock, waker, stack)
+        daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
+        daemon.introduce(say)
+        while not stop.wanted:
+            daemon.look()
+            waker.wait(LOOK_EVERY_S)
+        daemon.finish()
+    return 0
+
+
+def _refuse_journal(config: Config) -> None:
+    if config.sources.journal == "yes":
+        raise SetupError(
+            "sources: journal: this version reads files only",
+            "let rsyslog write /var/log/auth.log, and set journal to auto or no",
+        )
+
+
+class _Daemon:
+    """The parts of a running agent, and the loop's body."""
+
+    def __init__(
+        self, config: Config, rules: RuleSet, clock: Clock, waker: ThreadWaker, stack: ExitStack
+    ) -> None:
+        self._config = config
+        self._rules = rules
+        self._clock = clock
+        self._waker = waker
+        self._stack = stack
+        self._events: Events = LogEvents()
+        self._monitor: MonitorProcess | None = None
+        self._page = ""
+
+    def start(self, files: Sequence[str], *, from_start: bool) -> None:
+        """Open and start everything; what is open is closed by the stack, in reverse."""
+        self._files = files
+        self._spool = self._open_spool()
+        self._open_logs(from_start=from_start or self._spool.recovered)
+        self._stack.callback(self._close_logs)
+        self._account = Account(self._config, self._rules, self._spool, self._clock.now())
+        self._account.agent = self._agent
+        control = self._open_control()
+        client = self._connect(control)
+        self._start_delivery(client)
+        self._watcher = Watcher(self._waker.wake, self._events, self._concerns)
+        self._stack.callback(self._watcher.close)
+
+    def look(self) -> None:
+        """Take what is there, and see that everything that should be running is."""
+        try:
+            self._agent.step()
+        except SpoolDamagedError:
+            self._tail.close()
+            self._open_logs(from_start=True)
+            self._account.agent = self._agent
+        self._watcher.watch(self._tail.directories())
+        if self._monitor:
+            self._monitor.check()
+
+    def finish(self) -> None:
+        """Take what is there, and note how far that was."""
+        with suppress(SpoolDamagedError):
+            self._agent.step()
+            self._agent.flush()
+
+    def introduce(self, say: Say) -> None:
+        """Say what is watched, what stands in the way, and where the logins are to be seen."""
+        self.look()
+        if self._spool.recovered and self._agent.flush():
+            self._spool.settle()
+        for line in about(self._tail.statuses()):
+            say(line)
+        if not self._page:
+            say(f"The logins go to {self._config.monitor.url}")
+        elif logs_to_journal(sys.stdout):
+            directory = self._config.state_directory / MONITOR_DIRECTORY
+            say(f"The page is at {self._page.partition('?')[0]}, its key in {directory}")
+        else:
+            say(f"The page is at {self._page}")
+
+    def _open_spool(self) -> Spool:
+        limits = self._config.spool
+        spool = Spool.open(
+            self._config.state_directory,
+            clock=self._clock,
+            events=self._events,
+            limits=Limits(limits.max_entries, limits.keep, limits.seen_days),
+        )
+        self._stack.callback(spool.close)
+        return spool
+
+    def _open_logs(self, *, from_start: bool) -> None:
+        saved = {log: row.checkpoint for log, row in self._spool.positions().items()}
+        self._tail = Tail(
+            self._files, saved, clock=self._clock, events=self._events, from_start=from_start
+        )
+        ignore = self._config.ignore
+        self._agent = Agent(
+            tail=self._tail,
+            spool=self._spool,
+            rules=self._rules,
+            zone=local_zone(self._config.timezone),
+            machine=self._config.machine,
+            clock=self._clock,
+            events=self._events,
+            ignore=Ignore(ignore.users, ignore.hosts, ignore.services),
+            sent=self._wake_delivery,
+        )
+
+    def _close_logs(self) -> None:
+        self._tail.close()
+
+    def _concerns(self, path: str) -> bool:
+        return self._tail.concerns(path)
+
+    def _connect(self, control: Control) -> MonitisClient:
+        from logwatch_monitis.monitis.transport import RequestsTransport
+
+        monitor = self._config.monitor
+        if monitor.url == EMBEDDED:
+            url, api_key, secret_key = self._start_monitor()
+        else:
+            url = monitor.url
+            api_key, secret_key = (
+                monitor.api_key.need().reveal(),
+                monitor.secret_key.need().reveal(),
+            )
+            self._listen(control)
+        return MonitisClient(
+            url,
+            api_key,
+            secret_key,
+            validation=monitor.validation,
+            insecure=monitor.insecure,
+            transport=RequestsTransport(),
+            clock=self._clock,
+        )
+
+    def _start_monitor(self) -> tuple[str, str, str]:
+        directory = self._config.state_directory / MONITOR_DIRECTORY
+        keys = Keys.load_or_make(directory)
+        self._monitor = MonitorProcess(
+            directory,
+            self._config.listen,
+            self._events,
+            tries=1 if self._config.listen_chosen else PORTS_TRIED,
+            agent_socket=self._config.state_directory / SOCKET_NAME,
+            place=self._config.machine,
+            clock=self._clock,
+        )
+        self._stack.callback(self._monitor.stop)
+        address = self._monitor.start()
+        self._page = address.page(keys.page_key)
+        self._account.page = address.url
+        return address.url, keys.api_key, keys.secret_key
+
+    def _open_control(self) -> Control:
+        account = self._account
+        control = Control(
+            status=account.status,
+            ready=account.ready,
+            metrics=lambda: prometheus_text(account.status()),
+        )
+        self._stack.callback(control.close)
+        control.listen_unix(self._config.state_directory)
+        return control
+
+    def _listen(self, control: Control) -> None:
+        """Answer for health and metrics on the configured address, or on the next free one."""
+        address = parse_listen(self._config.listen)
+        tries = 1 if self._config.listen_chosen else PORTS_TRIED
+        for port in range(address.port, address.port + tries):
+            try:
+                control.listen_tcp(address.host, port)
+            except OSError as error:
+                reason = error.strerror
+            else:
+                return
+        raise SetupError(
+            f"cannot listen on {self._config.listen}: {reason}", "choose another 'listen' address"
+        )
+
+    def _start_delivery(self, client: MonitisClient) -> None:
+        monitor = self._config.monitor
+        self._delivery_waker = ThreadWaker()
+        self._deliverer = Deliverer(
+            self._spool,
+            client,
+            clock=self._clock,
+            waker=self._delivery_waker,
+            events=self._events,
+            target=Target(monitor.name, monitor.tag),
+            agent=self._config.machine,
+        )
+        self._account.deliverer = self._deliverer
+        self._stack.callback(self._deliverer.stop)
+        self._leaving = threading.Event()
+        self._stack.callback(self._leaving.set)
+        threading.Thread(target=self._deliver, name="delivery", daemon=True).start()
+
+    def _deliver(self) -> None:
+        """Deliver as soon as no backfill does."""
+        locks = Locks(self._config.state_directory, self._clock)
+        while (lock := locks.poll("deliver")) is None:
+            if self._leaving.wait(LOOK_EVERY_S):
+                return
+        with lock:
+            self._deliverer.run()
+
+    def _wake_delivery(self) -> None:
+        self._delivery_waker.wake()
+
+
+def print_logins(
+    config: Config,
+    rules: RuleSet,
+    *,
+    logs: Sequence[str] = (),
+    from_start: bool = False,
+    writer: Writer,
+    say: Say,
+) -> int:
+    """Print the logins as they happen until SIGTERM or SIGINT; send nothing, keep no state."""
+    _refuse_journal(config)
+    clock, waker, events = SystemClock(), ThreadWaker(), LogEvents()
+    stop, zone = _Stop(waker), local_zone(config.timezone)
+    scanners: dict[str, Scanner] = {}
+    files = tuple(logs) or config.sources.files
+    tail = Tail(files, {}, clock=clock, events=events, from_start=from_start)
+    watcher = Watcher(waker.wake, events, tail.concerns)
+    with ExitStack() as stack:
+        stack.enter_context(stop.listening())
+        stack.callback(tail.close)
+        stack.callback(watcher.close)
+        for line in about(tail.statuses()):
+            say(line)
+        while not stop.wanted:
+            for chunk in tail.read():
+                if chunk.log not in scanners:
+                    timeline = Timeline.live(zone, clock)
+                    scanners[chunk.log] = Scanner(
+                        rules, timeline, machine=config.machine, path=chunk.path
+                    )
+                writer.write(scanners[chunk.log].feed(chunk.data, chunk.offset))
+            watcher.watch(tail.directories())
+            waker.wait(LOOK_EVERY_S)
+    writer.close()
+    return 0

@@ -1,0 +1,270 @@
+"""History: files of the past, put into the order in which they were written, as logins.
+
+A log and its rotated copies are one log: they are read oldest first, by what stands in them and
+not by their names, with the ordinals of byte-identical lines carried from file to file.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.login import Login, Ordinals
+from logwatch_monitis.scanner import ScanCounts, Scanner
+from logwatch_monitis.sources.archive import ArchiveDamagedError, packed, read_blocks
+from logwatch_monitis.sources.siblings import base_name
+from logwatch_monitis.syslog import Timeline
+from logwatch_monitis.syslog.references import gzip_time, reference_time
+from logwatch_monitis.syslog.years import StreamYears, Years, file_years
+
+__all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "gather", "group"]
+
+STDIN = "-"
+_PEEK = 65_536
+_RESTARTABLE = 20_000
+"""Logins held back while it may turn out that a stream began in an earlier year."""
+
+
+class HistoryFile(NamedTuple):
+    """One file and what is known of its time.
+
+    Attributes:
+        path: as the user named it.
+        packed: it is compressed, or a pipe: its end cannot be seen before it is read.
+        first: the time of its first line, seconds UTC; None if no line shows one.
+        reference: a moment after its last line, seconds UTC.
+    """
+
+    path: str
+    packed: bool
+    first: float | None
+    reference: float
+
+
+class Log(NamedTuple):
+    """A log and its copies, oldest first; *key* is its name without rotation."""
+
+    key: str
+    files: tuple[HistoryFile, ...]
+
+
+class Failure(NamedTuple):
+    """A file that could not be read, or not to its end.
+
+    Attributes:
+        path: which.
+        message: one line for the user.
+        denied: for want of permission.
+    """
+
+    path: str
+    message: str
+    denied: bool
+
+
+class Piece(NamedTuple):
+    """The logins of a stretch of a file; ``end`` is the uncompressed offset behind it."""
+
+    path: str
+    end: int
+    logins: list[Login]
+
+
+def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
+    """Return the files meant by *names*: paths, globs, directories (their files), ``-``.
+
+    A file that is named twice, or reached by a second link, is taken once. What does not exist or
+    cannot be looked at is added to *failures*.
+    """
+    found: dict[object, str] = {}
+    for name in names:
+        for path in _expand(name):
+            try:
+                identity = path if path == STDIN else _identity(path)
+            except OSError as error:
+                failures.append(_failure(path, error))
+            else:
+                found.setdefault(identity, path)
+    return list(found.values())
+
+
+def _expand(name: str) -> list[str]:
+    if name == STDIN:
+        return [name]
+    if os.path.isdir(name):
+        return sorted(entry.path for entry in os.scandir(name) if entry.is_file())
+    return sorted(glob.glob(name)) if glob.has_magic(name) and not os.path.exists(name) else [name]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(21, "is a directory", path)
+    return status.st_dev, status.st_ino
+
+
+def _failure(path: str, error: OSError) -> Failure:
+    denied = isinstance(error, PermissionError)
+    hint = " (log files belong to root and the group adm: use sudo, or join adm)" if denied else ""
+    reason = (error.strerror or str(error)).lower()
+    return Failure(path, f"{path}: cannot be read: {reason}{hint}", denied)
+
+
+def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[Log]:
+    """Return the logs that *paths* belong to, each oldest file first, and the oldest log first.
+
+    A compressed copy beside the file it was made of is left out: logrotate was interrupted, or is
+    at work.
+    """
+    logs: dict[str, list[HistoryFile]] = {}
+    for path in _without_twins(paths):
+        try:
+            file = _look(path, zone)
+        except OSError as error:
+            failures.append(_failure(path, error))
+        except LogwatchError as error:
+            failures.append(Failure(path, error.render(), denied=False))
+        else:
+            logs.setdefault(_key(path), []).append(file)
+    ordered = [Log(key, tuple(sorted(files, key=_age))) for key, files in logs.items()]
+    return sorted(ordered, key=lambda log: _age(log.files[0]))
+
+
+def _without_twins(paths: Sequence[str]) -> list[str]:
+    plain = set(paths)
+    endings = (".gz", ".xz", ".zst", ".bz2")
+    return [p for p in paths if not (p.endswith(endings) and p.rpartition(".")[0] in plain)]
+
+
+def _key(path: str) -> str:
+    directory, name = os.path.split(path)
+    return os.path.join(directory, base_name(name) or name)
+
+
+def _age(file: HistoryFile) -> tuple[float, float, str]:
+    first = file.reference if file.first is None else file.first
+    return first, file.reference, file.path
+
+
+def _look(path: str, zone: tzinfo) -> HistoryFile:
+    if path == STDIN:
+        return HistoryFile(path, True, None, time.time())
+    with Path(path).open("rb") as file:
+        modified = os.fstat(file.fileno()).st_mtime
+        head = file.read(16)
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    reference = reference_time(path, zone, modified=modified, packed=gzip_time(head))
+    if regular and not packed(head):
+        return HistoryFile(path, False, file_years(path, zone).first, reference)
+    if not regular:
+        return HistoryFile(path, True, None, reference)
+    years = StreamYears(zone, reference=reference)
+    with closing(read_blocks(path, size=_PEEK)) as blocks:
+        for block in blocks:
+            years.learn(block.data, block.offset)
+            break
+    return HistoryFile(path, True, years.first, reference)
+
+
+@dataclass(slots=True)
+class History:
+    """Reads logs of the past.
+
+    Attributes:
+        rules: the pattern files in force.
+        machine: the name for lines that name no machine.
+        zone: of times that name none.
+        year: of the oldest file's first line, if somebody knows better.
+        partial: whether a last line without line end counts; it may still be written.
+        failures: what could not be read so far.
+        counts: what all scanners have seen.
+    """
+
+    rules: RuleSet
+    machine: str
+    zone: tzinfo
+    year: int | None = None
+    partial: bool = True
+    failures: list[Failure] = field(default_factory=list)
+    counts: ScanCounts = field(default_factory=ScanCounts)
+    _ordinals: Ordinals = field(default_factory=Ordinals)
+
+    def read(self, log: Log) -> Iterator[Piece]:
+        """Yield the logins of a log, oldest file first; what fails is noted, the rest goes on."""
+        self._ordinals, year = Ordinals(), self.year
+        for number, file in enumerate(log.files):
+            newer = next((f.first for f in log.files[number + 1 :] if f.first is not None), None)
+            reference = file.reference if newer is None else min(file.reference, newer)
+            file = file._replace(reference=reference)
+            try:
+                yield from self._file(file, year)
+            except ArchiveDamagedError as error:
+                self.failures.append(Failure(file.path, error.render(), denied=False))
+            except OSError as error:
+                self.failures.append(_failure(file.path, error))
+            except LogwatchError as error:
+                self.failures.append(Failure(file.path, error.render(), denied=False))
+            year = None
+
+    def _file(self, file: HistoryFile, year: int | None) -> Iterator[Piece]:
+        if file.packed:
+            yield from self._stream(file, year)
+            return
+        years = file_years(file.path, self.zone, reference=file.reference, start_year=year)
+        scanner = self._scanner(file.path, years, self._ordinals)
+        yield from self._pieces(scanner)
+        self._add(scanner.counts)
+
+    def _stream(self, file: HistoryFile, year: int | None) -> Iterator[Piece]:
+        """Read what cannot be sampled; begin again if it proves to have begun in another year."""
+        saved = self._ordinals.save()
+        while True:
+            years = StreamYears(self.zone, reference=file.reference, start_year=year)
+            scanner = self._scanner(file.path, years, Ordinals(saved))
+            held: list[Piece] | None = [] if file.path != STDIN else None
+            for piece in self._pieces(scanner):
+                if held is None:
+                    yield piece
+                    continue
+                held.append(piece)
+                if scanner.counts.logins > _RESTARTABLE:
+                    yield from held
+                    held = None
+            if not years.overrun or held is None:
+                break
+            year = years.start_year
+        yield from held or ()
+        self._add(scanner.counts)
+        self._ordinals = scanner.ordinals
+        if years.overrun:
+            hint = f"give --year {years.start_year}"
+            message = f"{file.path}: it spans more years than its time stamp allows ({hint})"
+            self.failures.append(Failure(file.path, message, denied=False))
+
+    def _scanner(self, path: str, years: Years | StreamYears, ordinals: Ordinals) -> Scanner:
+        timeline = Timeline.history(self.zone, years)
+        return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
+
+    def _pieces(self, scanner: Scanner) -> Iterator[Piece]:
+        with closing(read_blocks(scanner.path)) as blocks:
+            for block in blocks:
+                if not block.complete and not self.partial:
+                    return
+                logins = scanner.feed(block.data, block.offset)
+                yield Piece(scanner.path, block.offset + len(block.data), logins)
+
+    def _add(self, counts: ScanCounts) -> None:
+        self.counts.lines += counts.lines
+        self.counts.logins += counts.logins
+        self.counts.overlong += counts.overlong
+        self.counts.undated += counts.undated
