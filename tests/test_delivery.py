@@ -29,7 +29,6 @@ from logwatch_monitis.delivery import (
     DeliveryStillFailing,
     MonitorCreated,
     MonitorFound,
-    Target,
 )
 from logwatch_monitis.delivery.backoff import Backoff
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
@@ -37,8 +36,6 @@ from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.transport import RequestsTransport
 from logwatch_monitis.seams import ThreadWaker
 from logwatch_monitis.spool import SpoolFullError
-
-TARGET = Target()
 
 
 class Room:
@@ -55,7 +52,7 @@ class Room:
         self.taken = 0
         self.chance = 1.0
 
-    def process(self, url="", spool=None, target=TARGET, **options):
+    def process(self, url="", spool=None, notes=None, **options):
         """Start a deliverer with an empty memory."""
         transport = RequestsTransport(connect=1, read=0.5, total=1)
         self.transports.append(transport)
@@ -69,8 +66,8 @@ class Room:
             clock=self.clock,
             waker=self.waker,
             events=self.events.append,
-            target=target,
             agent="web1",
+            notes=notes,
             chance=lambda: self.chance,
         )
 
@@ -516,6 +513,47 @@ def test_disk_full(server, room, pace):
 
     assert sorted(users) == sorted(server.users())
     assert full.full == 0
+
+
+def test_killed_before_marking(server, room, tmp_path):
+    """What a killed process had sent and not marked is not sent again by the next one."""
+    notes = tmp_path / "sent"
+    full = FullDisk(room.spool)
+    full.full = 10**6
+    users = room.take(3)
+    killed = room.process(spool=full, notes=notes)
+    killed.step()
+
+    assert server.users() == users[:1]
+    room.drain(room.process(notes=notes))
+    assert users == server.users()
+    assert notes.stat().st_size == 0
+    assert notes.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 7, b"\xff" * 2400], ids=["none", "half", "wrong"])
+def test_damaged_notes(server, room, tmp_path, content):
+    """Notes that fit no waiting login change nothing."""
+    notes = tmp_path / "sent"
+    notes.write_bytes(content)
+    users = room.take(3)
+    room.drain(room.process(notes=notes))
+
+    assert users == server.users()
+
+
+def test_notes_that_cannot_be_written(server, room, tmp_path):
+    """Without notes each login is marked before the next is sent."""
+    users = room.take(10)
+    room.drain(room.process(notes=tmp_path))
+    marked_alone = room.seen(Delivered)
+    users += room.take(10)
+    room.events.clear()
+    room.drain(room.process(notes=tmp_path / "sent"))
+
+    assert users == server.users()
+    assert [event.count for event in marked_alone] == [1] * 10
+    assert [event.count for event in room.seen(Delivered)] == [1, 2, 4, 3]
 
 
 def slow_down(server, room, seconds):
