@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -35,11 +36,12 @@ class Run:
         words = ["run", "--config", str(config), "--from-start"]
         logs = ["--log", str(machine.auth_log), "--log", str(machine.vsftpd_log)]
         self.output = state / "output"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "logwatch_monitis", *words, *logs],
-            stdout=self.output.open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "logwatch_monitis", *words, *logs],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         found = eventually(lambda: re.search(r"http://[^\s]+key=[^\s]+", self.output.read_text()), 60)
         assert found, self.output.read_text()
         self.page = found.group()
@@ -59,10 +61,13 @@ class Run:
 
 
 @pytest.fixture(name="machine", scope="module")
-def _machine(tmp_path_factory):
-    """Rsyslogd, sshd and vsftpd, with users to log in as."""
+def _machine():
+    """Rsyslogd, sshd and vsftpd, with users to log in as, who can reach their homes."""
     assert not MISSING, MISSING
-    with real_services.machine(tmp_path_factory.mktemp("machine")) as machine:
+    with (
+        tempfile.TemporaryDirectory(prefix="lwm-") as root,
+        real_services.machine(Path(root)) as machine,
+    ):
         yield machine
 
 
