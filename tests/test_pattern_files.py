@@ -15,6 +15,7 @@ from logwatch_monitis.grammar.files import FILE_KEYS, MAX_RULES, RULE_KEYS
 from logwatch_monitis.grammar.load import RulesHolder, check_files
 from logwatch_monitis.grammar.safety import owner_fault
 from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.tree import KINDS
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "logwatch_monitis/grammar/pattern.schema.json").read_text())
@@ -727,3 +728,25 @@ def test_the_schema_knows_every_key():
     """Loader and schema list the same keys."""
     rule = SCHEMA["$defs"]["rule"]["properties"]
     assert (set(FILE_KEYS), set(RULE_KEYS)) == (set(SCHEMA["properties"]), set(rule))
+
+
+KIOSK = 'login of "ann lee" from 192.0.2.7 port 5022 ok (badge)'
+
+
+def test_the_example_of_the_documentation():
+    """The pattern file that the documentation shows works, and takes the line shown there."""
+    text = (ROOT / "docs/patterns.rst").read_text()
+    assert KIOSK in text
+    assert ".. literalinclude:: ../examples/patterns/kiosk.yaml" in text
+    rules = check_files([ROOT / "examples/patterns"])
+    match = rules.match("kioskd", KIOSK, "web1")
+    assert (match.service, match.user, match.host) == ("kiosk", "ann lee", "192.0.2.7")
+    assert match.fields == {"port": "5022", "method": "badge"}
+
+
+def test_the_documentation_names_every_key():
+    """Each key of a file stands in the documentation, and each kind of hole."""
+    text = (ROOT / "docs/patterns.rst").read_text()
+    keys = set(FILE_KEYS) - {"title"} | set(RULE_KEYS)
+    assert [key for key in sorted(keys) if f"``{key}" not in text] == []
+    assert [kind for kind in KINDS if f":{kind}}}``" not in text and kind != "word"] == []
