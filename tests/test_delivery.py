@@ -646,6 +646,16 @@ def test_stop_with_a_slow_server(server, room, fault):
     assert server.users() == ["user0"]
 
 
+def test_stop_before_run(room):
+    """Stopping what does not run yet takes no time, and run then ends at once."""
+    deliverer = room.process()
+    began = time.monotonic()
+    deliverer.stop(grace=10)
+    deliverer.run()
+
+    assert time.monotonic() - began < 5
+
+
 def test_stop_lets_the_request_finish(server, room):
     """A request under way may finish within the grace, so it is not sent again."""
     release = threading.Event()

@@ -126,6 +126,7 @@ class Deliverer:
         self._recovered = False
         self._stopping = False
         self._done = threading.Event()
+        self._done.set()
 
     @property
     def status(self) -> DeliveryStatus:
@@ -134,6 +135,7 @@ class Deliverer:
 
     def run(self) -> None:
         """Deliver until `stop` is called, waiting on the waker in between."""
+        self._done.clear()
         try:
             while not self._stopping:
                 wait = self.step()
@@ -146,7 +148,8 @@ class Deliverer:
     def stop(self, grace: float = 3.0) -> None:
         """End `run`: let the request under way finish for *grace* seconds, then cut it off.
 
-        What was cut off is sent again by the next run, like after any lost answer.
+        What was cut off is sent again by the next run, like after any lost answer. Only looking up
+        the server's name cannot be cut off; then this returns nevertheless, after 1.5 *grace*.
         """
         self._stopping = True
         self._waker.wake()
@@ -177,6 +180,7 @@ class Deliverer:
     def _work(self) -> float:
         self._recover()
         self._mark()
+        self._notes.clear()
         entries = self._spool.due(self._batch if self._client.ours else PLAIN_AT_ONCE)
         if not entries:
             return IDLE_SECONDS
@@ -204,7 +208,7 @@ class Deliverer:
         for entry, error in self._lanes.each(partial(self._send_one, monitor_id), entries):
             if error:
                 failures.append((entry, error))
-            elif not self._note(entry) or self._stopping:
+            elif not self._passed(entry) or self._stopping:
                 self._lanes.halt()
         self._mark()
         if failures:
@@ -212,6 +216,7 @@ class Deliverer:
 
     def _send_one(self, monitor_id: str, entry: Entry) -> None:
         self._client.add_result(monitor_id, self._result(entry))
+        self._notes.take(entry)
 
     def _result(self, entry: Entry) -> Result:
         values = {"user_login": entry.user, "host": entry.host, "srv": entry.srv}
@@ -269,19 +274,18 @@ class Deliverer:
             self._unmarked += self._notes.found(self._spool.due(MAX_BATCH))
             self._recovered = True
 
-    def _note(self, entry: Entry) -> bool:
-        """Note that the monitor has an entry, and mark what was noted for a while.
+    def _passed(self, entry: Entry) -> bool:
+        """Remember that the monitor has an entry, and mark what has gathered for a while.
 
         Returns:
             False when the spool cannot take that now. Nothing more should be sent then, but what
-            is under way in other threads has to be waited for, and noted.
+            is under way in other threads has to be waited for, and remembered.
         """
         self._unmarked.append(entry)
         age = self._clock.monotonic() - self._marked_at
-        if self._notes.take(entry) and age < MARK_SECONDS:
-            return True
         try:
-            self._mark()
+            if not self._notes.usable or age >= MARK_SECONDS:
+                self._mark()
         except StateError:
             return False
         return True
@@ -292,7 +296,6 @@ class Deliverer:
         if not self._unmarked:
             return
         self._spool.delivered(self._unmarked)
-        self._notes.clear()
         count = len(self._unmarked)
         self._unmarked = []
         self._batch = min(self._batch * 2, MAX_BATCH)

@@ -23,7 +23,11 @@ _NOTE = struct.Struct(">q16s")
 
 
 class Notes:
-    """The file of notes; without a path there are none, and everything must be marked at once."""
+    """The file of notes; without a path there are none, and everything must be marked at once.
+
+    Attributes:
+        usable: everything since the last `clear` was noted.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open the file, making it readable for its owner alone; what cannot be opened is none."""
@@ -32,14 +36,16 @@ class Notes:
             with contextlib.suppress(OSError):
                 flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._descriptor = os.open(path, flags, 0o600)
+        self.usable = self._descriptor >= 0
 
-    def take(self, entry: Entry) -> bool:
-        """Note that *entry* was sent; False if that failed and it must be marked at once."""
+    def take(self, entry: Entry) -> None:
+        """Note that *entry* was sent; may be called from several threads."""
+        note = _NOTE.pack(entry.seq, bytes.fromhex(entry.id))
         try:
-            note = _NOTE.pack(entry.seq, bytes.fromhex(entry.id))
-            return os.write(self._descriptor, note) == len(note)
+            noted = os.write(self._descriptor, note) == len(note)
         except OSError:
-            return False
+            noted = False
+        self.usable = self.usable and noted
 
     def found(self, waiting: Sequence[Entry]) -> list[Entry]:
         """Return those of the waiting entries that an earlier process noted."""
@@ -51,10 +57,11 @@ class Notes:
         return [entry for entry in waiting if (entry.seq, bytes.fromhex(entry.id)) in noted]
 
     def clear(self) -> None:
-        """Forget all notes: the spool knows."""
+        """Forget all notes: the spool knows, and nothing is under way."""
         with contextlib.suppress(OSError):
-            if self._descriptor >= 0 and os.fstat(self._descriptor).st_size:
+            if os.fstat(self._descriptor).st_size:
                 os.ftruncate(self._descriptor, 0)
+            self.usable = True
 
     def close(self) -> None:
         """Close the file."""
