@@ -252,7 +252,7 @@ _DOUBLE = re.compile(r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
 def _extent(node: Node) -> tuple[int, int]:
     """Return the column of *node* and how many characters of its first line it takes."""
     same_line = node.kind == "scalar" and node.end[0] == node.line
-    return node.column, node.end[1] - node.column if same_line else 1
+    return node.column, max(node.end[1] - node.column, 1) if same_line else 1
 
 
 def _decode(data: bytes, path: str) -> str:
@@ -346,7 +346,7 @@ class _Builder:
 
     def _refuse(self, event: Any, message: str, hint: str) -> NoReturn:
         start, end = event.start_mark, event.end_mark
-        length = end.column - start.column if end.line == start.line else 1
+        length = max(end.column - start.column, 1) if end.line == start.line else 1
         raise self._error(start.line + 1, start.column + 1, message, hint, length)
 
     def _error(

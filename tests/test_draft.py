@@ -107,6 +107,7 @@ def test_a_local_login():
             "ann",
             "'My door' cannot be a service (lower-case letters, digits, - and _)",
         ),
+        ("door", "ann " * 1001, "ann", "the line has 4003 characters (4000 are allowed)"),
         (
             "door",
             "x ann",

@@ -2,11 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logwatch_monitis.errors import DocumentError
 from logwatch_monitis.grammar import load_rules
@@ -728,6 +733,44 @@ def test_the_schema_knows_every_key():
     """Loader and schema list the same keys."""
     rule = SCHEMA["$defs"]["rule"]["properties"]
     assert (set(FILE_KEYS), set(RULE_KEYS)) == (set(SCHEMA["properties"]), set(rule))
+
+
+SCRAPS = [*"{}[]:#'\"|-!&*~>\n\t", "{user}", "{?", "null", "any", "\u2028", "\\", "- ", "line: "]
+
+
+@given(st.data())
+def test_damaged_files(data):
+    """Whatever is wrong with a file, the loader says it as problems that stand inside the file."""
+    path = data.draw(st.sampled_from(sorted((ROOT / "patterns").glob("*.yaml"))))
+    text = path.read_text()
+    for scrap in data.draw(st.lists(st.sampled_from(SCRAPS), min_size=1, max_size=3)):
+        place = data.draw(st.integers(0, len(text)))
+        text = text[:place] + scrap + text[place + data.draw(st.integers(0, 20)) :]
+    try:
+        build(Search({"f": [Found("f", "f", text.encode())]}, []))
+    except DocumentError as error:
+        lines = text.split("\n")
+        for problem in error.problems:
+            assert problem.length >= 1
+            assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+
+
+def test_package_in_a_zip_file(tmp_path):
+    """The shipped patterns are found where the package lies in a zip file."""
+    archive = tmp_path / "package.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (ROOT / "logwatch_monitis").rglob("*.py"):
+            file.write(path, path.relative_to(ROOT))
+        for path in (ROOT / "patterns").iterdir():
+            file.write(path, Path("logwatch_monitis/patterns", path.name))
+    code = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "from logwatch_monitis.grammar import load_rules\n"
+        "rules = load_rules(system=[])\n"
+        "print(rules.match('su', '(to root) ann on pts/0', 'web1').user, rules.files[0].path)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"ann {archive}/logwatch_monitis/patterns/doas.yaml\n"
 
 
 KIOSK = 'login of "ann lee" from 192.0.2.7 port 5022 ok (badge)'

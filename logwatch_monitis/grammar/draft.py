@@ -13,6 +13,7 @@ from logwatch_monitis.grammar.search import Found, Search
 
 __all__ = ["draft"]
 
+_MAX_MESSAGE = 4000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ADDRESS = re.compile(
     r"(?<![\w.:%])[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f:](?:%[\w.-]{1,15})?(?![\w%])"
@@ -42,6 +43,8 @@ def draft(name: str, message: str, *, program: str, user: str | None = None) -> 
     if not _NAME.fullmatch(name):
         raise UsageError(f"'{name}' cannot be a service", "lower-case letters, digits, - and _")
     message = message.strip(" \t\r")
+    if len(message) > _MAX_MESSAGE:
+        raise UsageError(f"the line has {len(message)} characters", f"{_MAX_MESSAGE} are allowed")
     if not user:
         raise UsageError("which part of the line is the user?", "say it with --user NAME")
     holes = sorted(_holes(message, user))
