@@ -121,13 +121,32 @@ class Arranger:
             self._short = shelf.find_short(self._own.place, self._low)
             self._low = self._low if self._short is None else self._short + 1
         self._adopted = self._find_adopted(shelf)
+        self._place_blank(shelf)
 
     def _locate(self, file: Follower, shelf: Shelf) -> int | None:
         if file.handle and not (self._rewritten and file is self._own):
             index = shelf.find_inode(file.dev, file.ino, self._low)
             if index is not None:
                 return index
+            file.renew_print()
+        if file.done:
+            return shelf.find_whole(file.state, self._low)
         return shelf.find(file.place, self._low)
+
+    def _place_blank(self, shelf: Shelf) -> None:
+        """Place older files that were still empty, which only inode and rank can tell."""
+        end = self._low if self._adopted is None else len(shelf)
+        low = 0
+        for number, file in enumerate(self._files):
+            if number in self._placed:
+                low = self._placed[number] + 1
+            elif file.place.blank and not (file.handle or file.done or file is self._own):
+                high = min((i for n, i in self._placed.items() if n > number), default=end)
+                free = [i for i in range(low, high) if i not in self._placed.values()]
+                index = shelf.find_inode(file.dev, file.ino, low)
+                if free:
+                    self._placed[number] = index if index in free else free[0]
+                    low = self._placed[number] + 1
 
     def _find_adopted(self, shelf: Shelf) -> int | None:
         """Return which known file the live one is."""
@@ -167,7 +186,8 @@ class Arranger:
         return [
             index
             for index in range(self._low, len(shelf))
-            if (shelf.copies[index].dev, shelf.copies[index].ino) not in held
+            if index not in self._placed.values()
+            and (shelf.copies[index].dev, shelf.copies[index].ino) not in held
         ]
 
     def _build(self, shelf: Shelf, unseen: list[int], mark: list[Follower]) -> list[Follower]:
@@ -263,9 +283,9 @@ class Arranger:
 
 
 def _prune(files: list[Follower]) -> list[Follower]:
-    """Drop all landmarks but the newest."""
-    marks = [file for file in files if file.done]
-    return [file for file in files if not file.done or file is marks[-1]]
+    """Drop the landmarks that tell nothing: those before others, and before all open files."""
+    first = next((n for n, file in enumerate(files) if not file.done), len(files))
+    return files[max(first - 1, 0) :]
 
 
 def line_start(handle: Handle, size: int) -> Place:

@@ -138,6 +138,12 @@ class Follower:
         self._steady.note(stamp, now)
         return None
 
+    def renew_print(self) -> None:
+        """Make the fingerprint cover what the open file begins with now."""
+        assert self.handle is not None
+        if self.place.offset <= REACH:
+            self._print(self.handle.read_at(0, REACH))
+
     def take(self, portion: Portion, now: float) -> None:
         """Count *portion* as read."""
         self.place = portion.place
@@ -165,9 +171,7 @@ class Follower:
         if len(self._before) < place.reach or digest(self._before) != place.tail_hash:
             raise RewrittenError
         if place.offset <= REACH:
-            self.place = place._replace(
-                print_size=len(block[:REACH]), print_hash=digest(block[:REACH])
-            )
+            self._print(block[:REACH])
         self._start, self._body = place.offset, block[place.reach :]
         self.size = place.offset + len(self._body) if self.handle.packed else size
         piece = cut(self._body, place.offset, place.skipping)
@@ -179,6 +183,11 @@ class Follower:
     def _again(self) -> bool:
         assert self.handle is not None
         return self.former is not None and starts_like(self.former, self.handle.read_at)
+
+    def _print(self, beginning: bytes) -> None:
+        self.place = self.place._replace(
+            print_size=len(beginning), print_hash=digest(beginning)
+        )
 
     def _widen(self) -> None:
         """Read on where one block holds no line end: over NULs, then as much as a line may have."""

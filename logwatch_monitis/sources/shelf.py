@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
 from logwatch_monitis.sources.identity import REACH, Place, matches, place_at, starts_like
+from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.siblings import Sibling, list_siblings, log_path, single
 
 __all__ = ["Shelf", "ShelfMovedError", "is_prefix"]
@@ -89,13 +90,24 @@ class Shelf:
 
     def find(self, place: Place, low: int) -> int | None:
         """Return the oldest copy from *low* on that holds the bytes *place* was made from."""
-        if place.blank:
-            return None
-        for index in range(low, len(self)):
+        return next(self._holding(place, low), None)
+
+    def find_whole(self, file: FileState, low: int) -> int | None:
+        """Return the copy from *low* on that is *file*, which was read to its end."""
+        found = list(self._holding(file.place, low))
+        whole = [i for i in found if self._ends(i, file.place.offset)]
+        same = [i for i in whole if self.copies[i][1:3] == (file.dev, file.ino)]
+        return next(iter(same + whole + found), None)
+
+    def _holding(self, place: Place, low: int) -> Iterator[int]:
+        for index in range(low, 0 if place.blank else len(self)):
             handle = self.handle(index)
             if handle and matches(place, handle.read_at):
-                return index
-        return None
+                yield index
+
+    def _ends(self, index: int, offset: int) -> bool:
+        handle = self.handle(index)
+        return handle is not None and not handle.read_at(offset, 1)
 
     def find_short(self, place: Place, low: int) -> int | None:
         """Return the oldest copy from *low* on that begins like it and ends before *place*."""
@@ -106,11 +118,11 @@ class Shelf:
         return None
 
     def mark(self, index: int) -> Place:
-        """Return a place by which the copy can be recognised; a blank one if it cannot."""
+        """Return the place at the end of the copy; a blank one if it cannot be read."""
         handle = self.handle(index)
         if not handle:
             return Place()
-        return place_at(handle.read_at, len(handle.read_at(0, REACH)))
+        return place_at(handle.read_at, _size(handle))
 
     def _doubled(self, copy: Sibling) -> bool:
         """Tell whether *copy* is the compressed copy of a file that is still there as well."""
@@ -145,6 +157,15 @@ class Shelf:
         except LogwatchError as error:
             self._events(FileUnreadable(self._path, copy.path, error.render()))
         return None
+
+
+def _size(handle: Handle) -> int:
+    if not handle.packed:
+        return handle.stat().st_size
+    size = 0
+    while piece := handle.read_at(size, _COMPARE):
+        size += len(piece)
+    return size
 
 
 def is_prefix(copy: Handle, whole: Handle) -> bool:
