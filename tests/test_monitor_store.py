@@ -16,12 +16,12 @@ from logwatch_monitis.monitor.queries import (
     FILTERS,
     Cursor,
     Selection,
-    counts,
     list_monitors,
     logins,
     monitor_results,
 )
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
+from logwatch_monitis.monitor.totals import Totals
 from logwatch_monitis.monitor.writer import Refused
 
 HOUR = 3_600_000
@@ -197,7 +197,7 @@ def test_pages_show_every_matching_login_once(tmp_path_factory, rows, filters, l
         while page := await store.read(logins, Selection(filters, after=place, limit=limit)):
             forth = page + forth
             place = Cursor(page[0].checktime, page[0].seq)
-        return back, forth, await store.read(counts, filters, NOW)
+        return back, forth, await store.read(Totals().counts, filters, NOW)
 
     back, forth, numbers = in_store(tmp_path_factory.mktemp("pages") / "data", scenario)
     assert sorted((row[4] for row in matching), reverse=True) == [row.checktime for row in back]
@@ -205,6 +205,28 @@ def test_pages_show_every_matching_login_once(tmp_path_factory, rows, filters, l
     assert len(matching) == numbers.total
     ages = [max(0, NOW - row[4]) // HOUR for row in matching]
     assert [ages.count(age) for age in range(23, -1, -1)] == list(numbers.hours)
+
+
+@given(st.lists(st.sampled_from(["add 1", "add 2", "delete", "ask"]), max_size=30))
+def test_remembered_totals_are_right(tmp_path_factory, steps):
+    """Whatever is added and deleted in between, a total equals one that was counted anew."""
+
+    async def scenario(store, monitor):
+        totals, extra = Totals(), None
+        for number, step in enumerate([*steps, "ask"], 1):
+            if step == "add 1":
+                await store.add_results(monitor, [login(number)])
+            elif step == "add 2":
+                extra = extra or await store.add_monitor(definition("second"))
+                await store.add_results(extra, [login(number), login(-number, "bob")])
+            elif step == "delete" and extra:
+                await store.delete_monitors([extra])
+                extra = None
+            for filters in ({}, {"user": "alice", "host": "h"}) if step == "ask" else ():
+                fresh = await store.read(Totals().counts, filters, NOW)
+                assert fresh == await store.read(totals.counts, filters, NOW)
+
+    in_store(tmp_path_factory.mktemp("totals") / "data", scenario)
 
 
 def test_keys_are_made_once_and_look_like_the_services(tmp_path):

@@ -23,8 +23,9 @@ from logwatch_monitis.seams import Clock
 
 from .inert import cell, shortened, visible
 from .live import MAX_PAGES, Live
-from .queries import FILTERS, Cursor, LoginRow, Selection, counts, logins
+from .queries import FILTERS, Cursor, LoginRow, Selection, logins
 from .store import Store
+from .totals import Totals
 
 __all__ = ["Page", "Surroundings"]
 
@@ -65,6 +66,7 @@ class Page:
         self._store = store
         self._live = live
         self._clock = clock
+        self._totals = Totals()
         self._assets = dict(_assets())
         self._by_path = {asset.path: asset for asset in self._assets.values()}
         self._templates = Environment(
@@ -110,7 +112,7 @@ class Page:
         if selection.after and len(found) <= selection.limit:
             return RedirectResponse(_address("/", selection.filters), 303)
         now = int(self._clock.now() * 1000)
-        numbers = await self._store.read(counts, selection.filters, now)
+        numbers = await self._store.read(self._totals.counts, selection.filters, now)
         context = _context(query, selection, found) | {"counts": numbers}
         page = self._templates.get_template("logins.html").render(
             context, url=str(request.base_url).rstrip("/")

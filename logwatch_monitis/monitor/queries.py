@@ -13,12 +13,11 @@ from .store import ACCOUNT, Definition
 
 __all__ = [
     "FILTERS",
-    "Counts",
     "Cursor",
     "LoginRow",
     "Monitor",
     "Selection",
-    "counts",
+    "conditions",
     "find_monitor",
     "list_monitors",
     "logins",
@@ -28,8 +27,6 @@ __all__ = [
 FILTERS = {"user": "user_login", "host": "host", "service": "srv", "machine": "machine"}
 _INDEX = {name: f"logins_{name}" for name in FILTERS}
 _SAMPLE = 2_000
-HOUR_MS = 3_600_000
-HOURS = 24
 
 
 class Monitor(NamedTuple):
@@ -67,13 +64,6 @@ class Selection(NamedTuple):
     before: Cursor | None = None
     after: Cursor | None = None
     limit: int = 100
-
-
-class Counts(NamedTuple):
-    """How many logins there are, and were in each of the last 24 hours, the latest one last."""
-
-    total: int
-    hours: tuple[int, ...]
 
 
 def list_monitors(
@@ -127,7 +117,7 @@ def _values(row: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
 
 def logins(connection: sqlite3.Connection, selection: Selection) -> list[LoginRow]:
     """Return the selected logins, newest first; with ``after``, those nearest to that place."""
-    source, where, values = _conditions(connection, selection.filters)
+    source, where, values = conditions(connection, selection.filters)
     backwards = "DESC"
     if selection.before:
         where += " AND (checktime, seq) < (?, ?)"
@@ -146,27 +136,10 @@ def logins(connection: sqlite3.Connection, selection: Selection) -> list[LoginRo
     return found if backwards == "DESC" else found[::-1]
 
 
-def counts(connection: sqlite3.Connection, filters: Mapping[str, str], now: int) -> Counts:
-    """Count the logins that the *filters* let through; *now* in ms since the epoch.
-
-    Logins from the future, as skewed clocks make them, count for the last hour.
-    """
-    source, where, values = _conditions(connection, filters)
-    tables = f"FROM results {source} WHERE {where}"
-    (total,) = connection.execute(f"SELECT count(*) {tables}", values).fetchone()
-    rows = connection.execute(
-        f"SELECT max(0, ? - checktime) / {HOUR_MS} AS age, count(*) {tables} AND checktime>?"
-        " GROUP BY age",
-        (now, *values, now - HOURS * HOUR_MS),
-    )
-    ages = dict(rows.fetchall())
-    return Counts(total, tuple(ages.get(age, 0) for age in reversed(range(HOURS))))
-
-
-def _conditions(
+def conditions(
     connection: sqlite3.Connection, filters: Mapping[str, str]
 ) -> tuple[str, str, list[Any]]:
-    """Return the index to use, the condition and its values.
+    """Return the index to use, the condition and its values, for a query on results.
 
     SQLite knows no more than averages, if those; which of the asked values is rare is seen by
     counting a few of each.

@@ -87,12 +87,12 @@ def get_monitor_results(connection: sqlite3.Connection, params: Params) -> Answe
     offset = _offset(params.get("timezone") or "0")
     start = _day(params) - offset * 60_000
     types = {row[0]: DataType(int(row[3])) for row in monitor.definition.params["resultParams"]}
-    zone = timedelta(minutes=offset)
+    day = f"{_EPOCH + timedelta(milliseconds=start, minutes=offset):%Y-%m-%d}"
     rows = []
     for checktime, values in monitor_results(connection, monitor.id, start, start + DAY_MS):
         row = {name: _typed(value, types.get(name)) for name, value in values.items()}
-        local = _EPOCH + timedelta(milliseconds=checktime) + zone
-        row["checkTime"] = f"{local:%Y-%m-%d %H:%M}"
+        hour, minute = divmod((checktime - start) // 60_000, 60)
+        row["checkTime"] = f"{day} {hour:02}:{minute:02}"
         row["checkTimeInGMT"] = checktime
         rows.append(row)
     return Answer(rows, "results", "result")
@@ -148,7 +148,9 @@ def _offset(text: str) -> int:
 
 def _typed(value: str, data_type: DataType | None) -> Any:
     """Return a number as a number; what is none although it should be stays text."""
-    if data_type == DataType.BOOLEAN and value.lower() in {"true", "false"}:
+    if data_type is DataType.STRING or data_type is None:
+        return value
+    if data_type is DataType.BOOLEAN and value.lower() in {"true", "false"}:
         return value.lower() == "true"
     if data_type in _NUMBERS:
         form, make = _NUMBERS[data_type]

@@ -30,7 +30,7 @@ CREATE TABLE monitors (
 CREATE UNIQUE INDEX monitors_name ON monitors (account, name) WHERE NOT deleted;
 
 CREATE TABLE results (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: addresses and totals hold it
     monitor INTEGER NOT NULL REFERENCES monitors (id),
     checktime INTEGER NOT NULL,
     stored_ms INTEGER NOT NULL,
@@ -69,7 +69,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection = _connect(f"file:{_quoted(path)}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA cache_size={-16 * 1024}")
+        connection.execute(f"PRAGMA cache_size={-32 * 1024}")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
         connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
         _migrate(connection, path)
     except (OSError, sqlite3.Error) as error:

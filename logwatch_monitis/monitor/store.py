@@ -107,9 +107,16 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         """Return ``query(connection, …)``, run in a reader's thread on one consistent state."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, lambda: query(self._reader(), *args, **kwargs)
-        )
+
+        def run() -> T:
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                return query(connection, *args, **kwargs)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def add_results(
         self, monitor: int, results: Sequence[Result], *, account: int = ACCOUNT, repeat: str = ""
