@@ -60,7 +60,11 @@ def _error(about: str, error: LogwatchError) -> Finding:
 @click.option("--online", is_flag=True, help="Ask the monitor too, with the keys.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(config_path: str | None, form: str | None, *, online: bool, quiet: bool) -> int:
-    """See whether everything is ready to run: configuration, patterns, logs, state, keys."""
+    """See whether everything is ready to run.
+
+    Looks at the configuration, the patterns and their samples, the logs, the state directory and
+    the monitor's keys, and says what to do about what is wrong.
+    """
     findings = [
         finding
         for finding in _look(config_path, online=online)

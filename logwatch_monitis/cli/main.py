@@ -9,7 +9,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -17,7 +16,7 @@ from typing import NoReturn
 import click
 
 from logwatch_monitis.cli.options import CONTEXT, PROGRAM, SuggestingGroup
-from logwatch_monitis.errors import DocumentError, LogwatchError
+from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
 
@@ -27,7 +26,7 @@ COMMANDS = {
     "explain": "Say why a line is a login, or why it is not.",
     "patterns": "List, check, show, make and edit pattern files.",
     "monitor": "Work on the custom monitor by hand.",
-    "serve": "Run the embedded custom monitor for many agents.",
+    "serve": "Run the embedded custom monitor for many agents until it is stopped.",
     "status": "Show what the running agent does.",
     "check": "See whether everything is ready to run.",
 }
@@ -83,7 +82,9 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs want it
+            signal.signal(number, _terminate)
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -94,18 +95,32 @@ def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
 def execute(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; what went wrong is on standard error."""
     try:
-        code = cli.main(list(arguments), PROGRAM, standalone_mode=False)
+        code = _invoke(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()  # the reader has seen enough, as with ``| head``
         return 0
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - this is where every error ends
         if os.environ.get(_DEBUG) == "1":
+            import traceback
+
             traceback.print_exc()
         text, code = _explain(error)
         click.echo(text, err=True)
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Run the command as click does, but leave what is raised as it is: click turns some of it."""
+    if sys.stdout is None:
+        raise UsageError("there is no standard output to write to")
+    try:
+        with cli.make_context(PROGRAM, arguments) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return code if isinstance(code, int) else 0
 
 
@@ -120,9 +135,18 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return _line(f"{where}{error.strerror or error}"), 1
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    what = f"{type(error).__name__} in {os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+    what = f"{type(error).__name__} in {_place(error)}"
     return _line(f"internal error: {what} ({_DEBUG}=1 shows more)"), _SOFTWARE
+
+
+def _place(error: Exception) -> str:
+    """Return file and line of the innermost frame, without what its variables hold."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "no frame"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
 
 
 def _line(message: str) -> str:

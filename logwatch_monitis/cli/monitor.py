@@ -28,9 +28,10 @@ _MANY_MINUTES = 24 * 60
     example="logwatch-monitis monitor list --tag loginMonitor",
 )
 def command() -> None:
-    """Work on the custom monitor by hand, at any compatible server.
+    """Work on the custom monitor by hand.
 
-    Where the configuration says nothing else, the monitor is the embedded one of the running agent.
+    Any compatible server will do. Where the configuration says nothing else, the monitor is the
+    embedded one of the running agent.
     """
 
 
@@ -164,7 +165,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-@command.command(example="logwatch-monitis monitor results --day 2026-11-22 --format csv")
+@command.command(example="logwatch-monitis monitor results --day 2026-11-21 --format csv")
 @connection_options
 @format_option(*FORMATS, default="human on a terminal, else jsonl")
 @_tag_option
@@ -202,7 +203,7 @@ def _day(text: str | None) -> date:
         raise UsageError(f"--day '{text}' is no date", "such as 2026-11-22") from None
 
 
-@command.command(example="logwatch-monitis monitor delete 305")
+@command.command(example="logwatch-monitis monitor delete 1")
 @connection_options
 @click.argument("monitor_id", metavar="ID")
 def delete(monitor_id: str, **access: Any) -> None:

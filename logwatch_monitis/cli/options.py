@@ -52,13 +52,7 @@ def login_format(chosen: str | None) -> str:
 
 
 def stdout() -> BinaryIO:
-    """Return standard output as bytes.
-
-    Raises:
-        UsageError: the program was started without one.
-    """
-    if sys.stdout is None:
-        raise UsageError("there is no standard output to write to")
+    """Return standard output as bytes."""
     return sys.stdout.buffer
 
 

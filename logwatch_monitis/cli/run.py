@@ -62,13 +62,13 @@ def command(
     configuration = _adjusted(config.load(config_path), listen, insecure=insecure)
     if form and not dry_run:
         raise UsageError("--format needs --dry-run", "run itself prints no logins")
-    rules = load_rules(configuration.patterns)
     paths = [os.path.abspath(path) for path in logs]  # noqa: PTH100 - a glob is no path
     if not dry_run:
-        return daemon.run(configuration, rules, logs=paths, from_start=from_start, say=click.echo)
+        return daemon.run(configuration, logs=paths, from_start=from_start, say=click.echo)
     out = writer(
         login_format(form), stdout(), Terminal.of(sys.stdout), local_zone(configuration.timezone)
     )
+    rules = load_rules(configuration.patterns)
     return daemon.print_logins(
         configuration, rules, logs=paths, from_start=from_start, writer=out, say=say
     )

@@ -25,9 +25,10 @@ _OK = 200
 @config_option
 @format_option(*FORMATS)
 def command(config_path: str | None, form: str | None) -> int:
-    """Show what the running agent does: every log, what waits, what was delivered.
+    """Show what the running agent does.
 
-    Exit code 0 if it reads and delivers, 1 if it does not or if no agent runs.
+    Every log with its position and its silences, what waits, what was delivered last. Exit code 0
+    if the agent reads and delivers, 1 if it does not or if none runs.
     """
     healthy, why, status = _ask(config.load(config_path).state_directory)
     if form in ("json", "jsonl"):
@@ -77,9 +78,11 @@ def _since(moment: float | None) -> str:
 
 
 def _sources(sources: list[dict[str, Any]]) -> str:
-    rows = [
-        [row.get(name) for name in _SOURCE_COLUMNS[:5]]
-        + [ago(row.get("last_line")), ago(row.get("last_login"))]
-        for row in sources
-    ]
-    return table(_SOURCE_COLUMNS, rows) or "no logs\n"
+    return table(_SOURCE_COLUMNS, map(_source, sources)) or "no logs\n"
+
+
+def _source(row: dict[str, Any]) -> list[Any]:
+    detail = f" ({row['detail']})" if row.get("detail") else ""
+    figures = [row.get(name) for name in ("position", "size", "lag")]
+    moments = [ago(row.get("last_line")), ago(row.get("last_login"))]
+    return [row["log"], f"{row['state']}{detail}", *figures, *moments]
