@@ -245,8 +245,6 @@ def _remember(fresh: sqlite3.Connection, reason: str) -> None:
 
 def _salvage(path: Path, fresh: sqlite3.Connection) -> int:
     """Copy what still waits and proves itself; its ids count as seen, all others do not."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return 0
     try:
         damaged = connect(path, read_only=True)
     except sqlite3.Error:

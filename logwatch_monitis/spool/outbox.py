@@ -73,13 +73,12 @@ def put_positions(cursor: sqlite3.Cursor, positions: Mapping[str, Position]) -> 
 
 
 def put_fact(cursor: sqlite3.Cursor, name: str, value: str | None) -> None:
-    """Store a fact, or forget it; one that is known already costs no write."""
+    """Store a fact, or forget it; SQLite does not write a value that is there already."""
     if value is None:
         cursor.execute("DELETE FROM fact WHERE name = ?", (name,))
         return
     cursor.execute(
-        "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value WHERE value != excluded.value",
+        "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
 

@@ -179,7 +179,7 @@ class Spool:
                 and read on from there.
         """
         with self._lock:
-            known = self._known or {}
+            known = {} if self._known is None else self._known
             changed = {log: new for log, new in positions.items() if known.get(log) != new}
             if not (logins or changed or ignored):
                 return 0
