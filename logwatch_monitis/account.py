@@ -10,7 +10,7 @@ from logwatch_monitis._version import VERSION
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config import Config
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus
-from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.sources.tail import SourceStatus
 from logwatch_monitis.spool import Spool, Summary
 
@@ -50,15 +50,17 @@ class Account:
     Attributes:
         agent: the reading half.
         deliverer: the sending half; None before it has started.
+        failed_reloads: how often mistakes in pattern files kept the former ones in force.
         page: the embedded monitor's address, without its key; empty if there is none.
     """
 
-    def __init__(self, config: Config, rules: RuleSet, spool: Spool, since: float) -> None:
+    def __init__(self, config: Config, holder: RulesHolder, spool: Spool, since: float) -> None:
         """Account for an agent that has run since *since* (seconds UTC)."""
         self._config = config
         self._spool = spool
         self._since = since
-        self._rules = sum(len(f.rules) for f in rules.files if f.state == "in force")
+        self._holder = holder
+        self.failed_reloads = 0
         self.agent: Agent
         self.deliverer: Deliverer | None = None
         self.page = ""
@@ -90,11 +92,19 @@ class Account:
             "spool": _waiting(spool),
             "delivery": self._sending(spool),
             "monitor": {"url": self._config.monitor.url, "page": self.page},
-            "patterns": {"rules": self._rules, "failures": 0},
+            "patterns": self._patterns(),
         }
 
     def _delivery(self) -> DeliveryStatus:
         return self.deliverer.status if self.deliverer else DeliveryStatus()
+
+    def _patterns(self) -> dict[str, Any]:
+        files = self._holder.rules.files
+        return {
+            "rules": sum(len(file.rules) for file in files if file.state == "in force"),
+            "failures": self.failed_reloads,
+            "error": self._holder.error,
+        }
 
     def _sending(self, spool: Summary) -> dict[str, Any]:
         delivery, stored = self._delivery(), spool.last_delivery_us

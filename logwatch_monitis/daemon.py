@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
+from typing import ClassVar
 
 from logwatch_monitis.account import Account, about
 from logwatch_monitis.agent import Agent, Ignore
@@ -16,6 +19,7 @@ from logwatch_monitis.control import SOCKET_NAME, Control
 from logwatch_monitis.delivery import Deliverer, Target
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.keys import Keys
@@ -23,7 +27,7 @@ from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.observe import LogEvents, logs_to_journal, prometheus_text
 from logwatch_monitis.output import Writer
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.seams import Clock, Events, SystemClock, ThreadWaker
+from logwatch_monitis.seams import Clock, Event, Events, SystemClock, ThreadWaker
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
 from logwatch_monitis.spool import Limits, Locks, Spool, SpoolDamagedError
@@ -40,21 +44,50 @@ MONITOR_DIRECTORY = "monitor"
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class PatternsLoaded(Event):
+    """The pattern files were read again and are in force."""
+
+    programs: int
+
+    def __str__(self) -> str:
+        return f"The pattern files were read again; they know {self.programs} programs"
+
+
+@dataclass(frozen=True, slots=True)
+class PatternsRefused(Event):
+    """Pattern files have mistakes, so those read before stay in force."""
+
+    error: str
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        first = self.error.partition("\n")[0]
+        return (
+            f"The pattern files were not read again, the former ones stay in force: {first}"
+            " ('logwatch-monitis patterns check' shows all)"
+        )
+
+
 class _Stop:
-    """Turns SIGTERM and SIGINT into a flag and a wake-up."""
+    """Turns SIGTERM and SIGINT into a flag and a wake-up, SIGHUP into the wish to reload."""
 
     def __init__(self, waker: ThreadWaker) -> None:
         self._waker = waker
         self.wanted = False
+        self.reload = False
 
-    def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        self.wanted = True
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self.reload = True
+        else:
+            self.wanted = True
         self._waker.wake()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Handle the signals until the block ends."""
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {number: signal.signal(number, self) for number in numbers}
         try:
             yield
@@ -65,7 +98,6 @@ class _Stop:
 
 def run(
     config: Config,
-    rules: RuleSet,
     *,
     logs: Sequence[str] = (),
     from_start: bool = False,
@@ -75,7 +107,6 @@ def run(
 
     Args:
         config: the configuration.
-        rules: the pattern files in force.
         logs: watched in place of the configured files.
         from_start: read files that are met for the first time from their first byte.
         say: takes the lines meant for the person who started it.
@@ -91,11 +122,13 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(stop.listening())
         stack.enter_context(Locks(config.state_directory, clock).take("run"))
-        daemon = _Daemon(config, rules, clock, waker, stack)
+        daemon = _Daemon(config, clock, waker, stack)
         daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
         daemon.introduce(say)
         while not stop.wanted:
             daemon.look()
+            daemon.renew(asked=stop.reload)
+            stop.reload = False
             waker.wait(LOOK_EVERY_S)
         daemon.finish()
     return 0
@@ -112,11 +145,9 @@ def _refuse_journal(config: Config) -> None:
 class _Daemon:
     """The parts of a running agent, and the loop's body."""
 
-    def __init__(
-        self, config: Config, rules: RuleSet, clock: Clock, waker: ThreadWaker, stack: ExitStack
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, waker: ThreadWaker, stack: ExitStack) -> None:
         self._config = config
-        self._rules = rules
+        self._holder = RulesHolder(config.patterns)
         self._clock = clock
         self._waker = waker
         self._stack = stack
@@ -130,7 +161,7 @@ class _Daemon:
         self._spool = self._open_spool()
         self._open_logs(from_start=from_start or self._spool.recovered)
         self._stack.callback(self._close_logs)
-        self._account = Account(self._config, self._rules, self._spool, self._clock.now())
+        self._account = Account(self._config, self._holder, self._spool, self._clock.now())
         self._account.agent = self._agent
         control = self._open_control()
         client = self._connect(control)
@@ -149,6 +180,20 @@ class _Daemon:
         self._watcher.watch(self._tail.directories())
         if self._monitor:
             self._monitor.check()
+
+    def renew(self, *, asked: bool) -> None:
+        """Read the pattern files again, if that was asked for or they have changed and settled.
+
+        A mistake in any of them keeps the rules that are in force.
+        """
+        if not (self._holder.changed() or asked):
+            return
+        if self._holder.reload():
+            self._agent.use(self._holder.rules)
+            self._events(PatternsLoaded(len(self._holder.rules.programs)))
+        else:
+            self._account.failed_reloads += 1
+            self._events(PatternsRefused(self._holder.error))
 
     def finish(self) -> None:
         """Take what is there, and note how far that was."""
@@ -191,7 +236,7 @@ class _Daemon:
         self._agent = Agent(
             tail=self._tail,
             spool=self._spool,
-            rules=self._rules,
+            rules=self._holder.rules,
             zone=local_zone(self._config.timezone),
             machine=self._config.machine,
             clock=self._clock,

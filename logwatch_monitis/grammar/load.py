@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from logwatch_monitis.errors import DocumentError
 from logwatch_monitis.grammar import cache
 from logwatch_monitis.grammar.rules import RuleSet
-from logwatch_monitis.grammar.search import find, find_named
+from logwatch_monitis.grammar.search import SYSTEM_DIRECTORIES, find, find_named
 
 __all__ = ["RulesHolder", "check_files", "load_rules"]
 
@@ -69,11 +70,21 @@ class RulesHolder:
     ) -> None:
         self._directories = tuple(directories)
         self._system = system
+        self._seen = self._loaded = self._listing()
         self.rules = load_rules(self._directories, system=system)
         self.error = ""
 
+    def changed(self) -> bool:
+        """Tell whether files differ from those loaded last, and have settled since the last call.
+
+        Files are known by name, size and modification time, so asking is cheap.
+        """
+        before, self._seen = self._seen, self._listing()
+        return before == self._seen != self._loaded
+
     def reload(self) -> bool:
         """Read all files again and say whether their rules are now in force."""
+        self._loaded = self._seen = self._listing()
         try:
             rules = load_rules(self._directories, system=self._system)
         except DocumentError as error:
@@ -81,3 +92,13 @@ class RulesHolder:
             return False
         self.rules, self.error = rules, ""
         return True
+
+    def _listing(self) -> frozenset[tuple[str, int, int]]:
+        system = SYSTEM_DIRECTORIES if self._system is None else self._system
+        rows: set[tuple[str, int, int]] = set()
+        for directory in (*system, *self._directories):
+            with suppress(OSError):
+                for path in directory.iterdir():
+                    status = path.stat()
+                    rows.add((str(path), status.st_mtime_ns, status.st_size))
+        return frozenset(rows)
