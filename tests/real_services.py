@@ -11,10 +11,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from running import eventually
 
 PROGRAMS = ["rsyslogd", "sshd", "vsftpd", "sudo", "ssh", "sshpass", "ssh-keygen", "useradd"]
 PASSWORD = "correct-horse-7"
@@ -31,14 +32,6 @@ def missing() -> str:
     if Path("/dev/log").exists() and _answers("/dev/log"):
         return "another syslog daemon listens on /dev/log"
     return ""
-
-
-def eventually(check: Callable[[], object], seconds: float = 20) -> object:
-    """Return the first true answer of *check*, or its last one when the time is over."""
-    end = time.monotonic() + seconds
-    while not (answer := check()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return answer
 
 
 def free_port(family: socket.AddressFamily = socket.AF_INET) -> int:

@@ -2,20 +2,15 @@
 
 import contextlib
 import ftplib
-import json
 import os
-import re
-import subprocess
-import sys
 import tempfile
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
 import pytest
-
 import real_services
-from real_services import ALICE, BOB, PASSWORD, eventually
+from real_services import ALICE, BOB, PASSWORD
+from running import Running, eventually
 
 MISSING = real_services.missing()
 
@@ -23,41 +18,6 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=MISSING),
 ]
-
-
-class Run:
-    """A `run` of ours on the machine's logs, with the embedded monitor."""
-
-    def __init__(self, machine, state: Path):
-        """Start it and wait until it has said where its page is."""
-        config = state / "config.yaml"
-        state.mkdir()
-        config.write_text(f"state_directory: {state}/state\nlisten: 127.0.0.1:0\nmachine: web1\n")
-        words = ["run", "--config", str(config), "--from-start"]
-        logs = ["--log", str(machine.auth_log), "--log", str(machine.vsftpd_log)]
-        self.output = state / "output"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "logwatch_monitis", *words, *logs],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        found = eventually(lambda: re.search(r"http://[^\s]+key=[^\s]+", self.output.read_text()), 60)
-        assert found, self.output.read_text()
-        self.page = found.group()
-
-    def logins(self) -> list[dict]:
-        """Return what the page shows, newest first."""
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with opener.open(self.page):
-            pass
-        with opener.open(self.page.partition("?")[0].rstrip("/") + "/logins.json") as reply:
-            return json.load(reply)["logins"]
-
-    def close(self) -> int:
-        """Stop it as systemd would and return its exit code."""
-        self.process.terminate()
-        return self.process.wait(timeout=20)
 
 
 @pytest.fixture(name="machine", scope="module")
@@ -74,9 +34,9 @@ def _machine():
 @pytest.fixture(name="run")
 def _run(machine, tmp_path):
     """Our own program, watching."""
-    run = Run(machine, tmp_path / "run")
-    yield run
-    run.close()
+    run = Running(tmp_path, [machine.auth_log, machine.vsftpd_log], "machine: web1\n")
+    with run.start("--from-start"):
+        yield run
 
 
 def _ftp(machine, user: str, password: str) -> bool:
@@ -130,4 +90,4 @@ def test_who_logs_in_is_on_the_page_and_nobody_else(machine, run):
 
     eventually(lambda: shown() == expected)
     assert shown() == expected
-    assert run.close() == 0
+    assert run.stop() == 0
