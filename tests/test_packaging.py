@@ -153,7 +153,7 @@ def test_every_target_of_the_makefile_explains_itself():
 
 def test_examples_hold_documentation_addresses_only():
     """No example names an address or a host of somebody."""
-    for path in Path(ROOT, "examples").iterdir():
+    for path in Path(ROOT, "examples").rglob("*.*"):
         text = path.read_text("utf-8")
         addresses = set(re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", text)) - {"127.0.0.1"}
 
