@@ -108,13 +108,12 @@ def test_a_missing_extra_is_named(environment, tmp_path):
 
 def test_a_zipped_package_finds_its_patterns(environment, wheel, tmp_path):
     """Run from a zip file, the package reads its patterns out of it."""
-    python = environment / "python"
-    pip(python, "uninstall", "--quiet", "--yes", "logwatch-monitis")
-    try:
-        logins = scan(python, "-m", "logwatch_monitis", home=tmp_path, PYTHONPATH=str(wheel))
-    finally:
-        pip(python, "install", "--quiet", "--no-deps", wheel)
+    python, variables = environment / "python", {"PYTHONPATH": str(wheel)}
+    words = [python, "-c", "import logwatch_monitis; print(logwatch_monitis.__file__)"]
+    origin = subprocess.run(words, capture_output=True, text=True, env=variables, check=True).stdout
 
+    assert origin.startswith(str(wheel))
+    logins = scan(python, "-m", "logwatch_monitis", home=tmp_path, **variables)
     assert len(logins) == LOGINS_OF_THE_EXAMPLE
 
 
