@@ -42,7 +42,7 @@ themselves when they are sent, and SQLite tells of other damage when it meets it
 
 
 class Suspect(NamedTuple):
-    """A database that failed at work: its inode (0 if it is gone) and what was wrong."""
+    """A database that failed at work: its inode and what was wrong."""
 
     inode: int
     reason: str
@@ -93,7 +93,11 @@ def open_present(path: Path) -> sqlite3.Connection:
     try:
         _look_at_file(path)
         connection = connect(path, read_only=True)
-        _check(path, connection)
+        try:
+            _check(path, connection)
+        except BaseException:
+            connection.close()
+            raise
     except FileNotFoundError as error:
         raise StateError(f"there is no spool {path}", "'run' makes it") from error
     except (DamagedError, sqlite3.Error) as error:
@@ -142,10 +146,11 @@ def _look_at_file(path: Path) -> None:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
         raise DamagedError("is no spool of this program")
-    if schema.version(connection) > schema.VERSION:
+    version = schema.version(connection)
+    if version > schema.VERSION:
         raise DamagedError("was written by a newer version of this program")
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if not names >= schema.TABLES:
+    if version == schema.VERSION and not names >= schema.TABLES:
         raise DamagedError("lacks tables")
     if path.stat().st_size <= FULL_CHECK_BYTES:
         ((verdict,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
