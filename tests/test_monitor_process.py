@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_what_was_confirmed_survives_kill_9(tmp_path):
             extra = json.dumps([{"id": name}])
             try:
                 answer = caller.add(number, NOON, f"user_login:{name}", additionalResults=extra)
-            except (OSError, ValueError):
+            except (OSError, HTTPException):
                 return
             if answer.body == b'{"status":"ok","data":null}':
                 confirmed.append(name)
@@ -160,6 +161,20 @@ def test_a_monitor_that_cannot_start_says_why(tmp_path, capfd):
     lines = capfd.readouterr().err.splitlines()
     assert 1 == len(lines)
     assert "keys.json: no keys in it" in lines[0]
+
+
+def test_without_its_packages_the_extra_is_named():
+    """Without starlette, serve says what to install."""
+    program = (
+        "import sys; sys.modules['starlette'] = None\n"
+        "from logwatch_monitis.errors import MissingExtraError\n"
+        "try: import logwatch_monitis.monitor.server\n"
+        "except MissingExtraError as error: print(error.exit_code, error.render())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("78 the embedded monitor (starlette) is not installed (pip")
 
 
 def test_a_second_one_on_the_same_data_is_refused(tmp_path):

@@ -114,6 +114,24 @@ def test_one_that_cannot_be_stored_takes_no_other_with_it(tmp_path):
     assert 5 == len(stored)
 
 
+def test_a_full_disk_refuses_and_recovers(tmp_path):
+    """What does not fit is an error and not stored; once there is room again, storing goes on."""
+
+    def room(pages):
+        return lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone()
+
+    async def scenario(store, monitor):
+        await store.add_results(monitor, [login(0)])
+        await store._writer.write(room(30))
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            await store.add_results(monitor, [login(n, "x" * 999) for n in range(1, 200)])
+        await store._writer.write(room(10_000))
+        await store.add_results(monitor, [login(200)])
+        return [row.user for row in await store.read(logins, Selection({}))]
+
+    assert ["alice", "alice"] == in_store(tmp_path, scenario)
+
+
 def test_a_batch_tells_how_many_were_new(tmp_path):
     """Ids that are stored are passed over, in one monitor; another monitor has its own."""
 

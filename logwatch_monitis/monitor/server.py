@@ -24,7 +24,8 @@ try:
 
     from .app import Options, make_app
 except ImportError as _error:
-    raise MissingExtraError(f"the embedded monitor ({_error.name})", "monitor") from None
+    _package = (_error.name or "").partition(".")[0]
+    raise MissingExtraError(f"the embedded monitor ({_package})", "monitor") from None
 
 __all__ = ["Server", "Started", "serve"]
 
