@@ -149,17 +149,22 @@ def test_every_line_holds_a_literal(needs):
                 assert any(literal in line for literal in literals)
 
 
-def test_escaped_bytes_are_not_searched_for(load, folder):
+@pytest.mark.parametrize(
+    ("pattern", "sample", "raw"),
+    [
+        (r" came \xff in d from", r" came \xff in d from", b" came \xff in d from"),
+        ("ffoo rooms from", "ffoo rooms from", b"\xffoo rooms from"),
+    ],
+)
+def test_escaped_bytes_are_not_searched_for(pattern, sample, raw, load, folder):
     r"""Bytes that are no UTF-8 reach a rule as ``\xNN``; a log is not searched for such text."""
-    (folder / "door.yaml").write_text(
-        DOOR.replace("Door opened by {user:text} from", r"{user:text} came \xff in d from").replace(
-            "Door opened by ann from", r"ann came \xff in d from"
-        )
-    )
+    text = DOOR.replace("Door opened by {user:text} from", "{user:text}" + pattern)
+    text = text.replace("Door opened by ann from", "ann" + sample)
+    (folder / "door.yaml").write_text(text)
     rules = load(services=["door"])
-    line = b"doord[1]: ann came \xff in d from 192.0.2.7"
+    line = b"doord[1]: ann" + raw + b" 192.0.2.7"
     message = line.decode(errors="backslashreplace").partition(": ")[2]
-    assert rules.match("doord", message, "web1").user == "ann"
+    assert rules.match("doord", message, "web1").user.startswith("ann")
     assert any(literal in line for literal in rules.literals)
 
 
