@@ -31,16 +31,20 @@ def parse_moment(text: str, zone: tzinfo, now: datetime) -> int:
     Raises:
         UsageError: none of the forms.
     """
-    moment = _number(text) or _relative(text.strip().lower(), zone, now) or _iso(text, zone)
+    words = text.strip().lower()
+    try:
+        moment = _number(words) or _relative(words, zone, now) or _iso(text, zone)
+    except (ValueError, OverflowError):
+        moment = None
     if moment is None:
         raise UsageError(f"'{text}' is no moment", f"such as {FORMS}")
     return round(moment.timestamp() * 1_000_000)
 
 
 def _number(text: str) -> datetime | None:
-    match = _EPOCH.fullmatch(text.strip())
+    match = _EPOCH.fullmatch(text)
     # Four digits alone would be a year as well as a second of 1970.
-    if not match or (not text.strip().startswith("@") and len(match[1]) < 9):  # noqa: PLR2004
+    if not match or (not text.startswith("@") and len(match[1]) < 9):  # noqa: PLR2004
         return None
     seconds = int(match[1]) / (1000 if int(match[1]) >= _MILLISECONDS_FROM else 1)
     return datetime.fromtimestamp(seconds + float(match[2] or 0), UTC)
@@ -54,9 +58,6 @@ def _relative(text: str, zone: tzinfo, now: datetime) -> datetime | None:
     return names.get(text)
 
 
-def _iso(text: str, zone: tzinfo) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
+def _iso(text: str, zone: tzinfo) -> datetime:
+    moment = datetime.fromisoformat(text.strip())
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
