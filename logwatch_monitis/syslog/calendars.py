@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .stamps import Reading
 
-__all__ = ["DAY", "LEAP_GAP", "Instant", "instant", "is_leap", "latest_year", "steady_midnight"]
+__all__ = ["DAY", "LEAP_GAP", "Instant", "instant", "is_leap", "latest", "steady_midnight"]
 
 DAY = 86_400
 LEAP_GAP = 8
@@ -15,7 +15,9 @@ LEAP_GAP = 8
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
+_LAST_SECOND = DAY - 1
 _SECOND = timedelta(seconds=1)
+_ZERO = timedelta()
 
 
 class Instant(NamedTuple):
@@ -32,21 +34,22 @@ def instant(reading: Reading, year: int, zone: tzinfo) -> Instant | None:
     hour that autumn repeats the first pass is meant (PEP 495, ``fold=0``), and ``ambiguous`` says
     so; a time that spring skips is moved forward by the gap.
     """
-    try:
-        day = date(year, reading.month, reading.day)
-    except ValueError:
-        return None
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         return None
-    local = (day.toordinal() - _EPOCH_DAY) * DAY + reading.second
+    try:
+        local = _local(year, reading, min(reading.second, _LAST_SECOND), zone)
+    except ValueError:
+        return None
+    seconds = (local.toordinal() - _EPOCH_DAY) * DAY + reading.second
     if reading.zone is not None:
-        return Instant((local - reading.zone) * 1_000_000 + reading.micro, False)
-    first, second = _offsets(day, min(reading.second, DAY - 1), zone)
-    return Instant((local - first) * 1_000_000 + reading.micro, first > second)
+        return Instant((seconds - reading.zone) * 1_000_000 + reading.micro, False)
+    first = local.utcoffset() or _ZERO
+    second = local.replace(fold=1).utcoffset() or _ZERO
+    return Instant((seconds - first // _SECOND) * 1_000_000 + reading.micro, first > second)
 
 
-def latest_year(reading: Reading, bound: float, zone: tzinfo) -> int | None:
-    """Return the latest year in which *reading* is at most a day after *bound* (seconds UTC).
+def latest(reading: Reading, bound: float, zone: tzinfo) -> tuple[int, Instant] | None:
+    """Return the latest year, and the moment, not more than a day after *bound* (seconds UTC).
 
     A line is written no later than the moment we know it by; the day is for clocks and zones that
     disagree. 29 February goes to the latest leap year that fits. None if there is no such day.
@@ -56,7 +59,7 @@ def latest_year(reading: Reading, bound: float, zone: tzinfo) -> int | None:
     for candidate in range(year, year - LEAP_GAP - 2, -1):
         moment = instant(reading, candidate, zone)
         if moment is not None and moment.time_us <= limit:
-            return candidate
+            return candidate, moment
     return None
 
 
@@ -66,26 +69,21 @@ def is_leap(year: int) -> bool:
 
 
 def steady_midnight(reading: Reading, year: int, zone: tzinfo) -> int | None:
-    """Return the microseconds UTC at which the day of *reading* begins by its clocks.
+    """Return the microseconds UTC at which the day of *reading* began by its clocks.
 
-    None if the clocks change on that day, or the calendar has no such day.
+    The day exists; None if the clocks change on it.
     """
-    midnight = instant(reading._replace(second=0, micro=0), year, zone)
-    if midnight is None or reading.zone is not None:
-        return None if midnight is None else midnight.time_us
-    day = date(year, reading.month, reading.day)
-    early, _ = _offsets(day, 0, zone)
-    _, late = _offsets(day, DAY - 1, zone)
-    return midnight.time_us if early == late and not midnight.ambiguous else None
+    seconds = (date(year, reading.month, reading.day).toordinal() - _EPOCH_DAY) * DAY
+    if reading.zone is not None:
+        return (seconds - reading.zone) * 1_000_000
+    early = _local(year, reading, 0, zone).utcoffset() or _ZERO
+    late = _local(year, reading, _LAST_SECOND, zone).replace(fold=1).utcoffset() or _ZERO
+    return (seconds - early // _SECOND) * 1_000_000 if early == late else None
 
 
-def _offsets(day: date, second: int, zone: tzinfo) -> tuple[int, int]:
-    """Return seconds east of Greenwich on the first and on the second pass of a local time."""
+def _local(year: int, reading: Reading, second: int, zone: tzinfo) -> datetime:
     hour, rest = divmod(second, 3600)
-    moment = datetime(day.year, day.month, day.day, hour, rest // 60, rest % 60, tzinfo=zone)
-    first = moment.utcoffset() or timedelta()
-    second_pass = moment.replace(fold=1).utcoffset() or timedelta()
-    return first // _SECOND, second_pass // _SECOND
+    return datetime(year, reading.month, reading.day, hour, rest // 60, rest % 60, tzinfo=zone)
 
 
 def _year_at(seconds: float) -> int:

@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 from logwatch_monitis.seams import Clock
 
-from .calendars import instant, latest_year, steady_midnight
-from .stamps import Reading, read_stamp
+from .calendars import DAY, instant, latest, steady_midnight
+from .stamps import read_stamp
 from .zones import current_zone
 
 __all__ = ["END", "Bound", "LiveTimeline", "Moment", "Timeline", "YearSource"]
@@ -25,13 +25,12 @@ __all__ = ["END", "Bound", "LiveTimeline", "Moment", "Timeline", "YearSource"]
 END = 1 << 62
 """The offset behind every line: what is known there holds for the whole file."""
 
-_HOURS = {f"{n:02d}:": n * 3_600_000_000 for n in range(24)}
-_MINUTES = {f"{n:02d}:": n * 60_000_000 for n in range(60)}
+_MINUTES = {f"{n // 60:02d}:{n % 60:02d}:": n * 60_000_000 for n in range(1440)}
 _SECONDS = {f"{n:02d}": n * 1_000_000 for n in range(60)}
 _SYSLOG_WIDTH = len("Mmm dd HH:MM:SS")
 _MICRO_WIDTH = 6
 _SET_CLOCK = 1_000_000_000  # a clock before September 2001 has not been set since the boot
-_NO_CUT = ("", ""), -1
+_SURE_PAST = -363 * DAY  # so far from both ends of the year a whole day lies in the same one
 _new = tuple.__new__
 
 
@@ -81,7 +80,7 @@ class Timeline:
         self._limit: float = 0
         self._stamp = ""
         self._moment: Moment | None = None
-        self._frame = ("", "")
+        self._left, self._tail = "\n", ""
         self._midnight = 0
         self._year: int | None = None
 
@@ -132,67 +131,60 @@ class Timeline:
         if self._first <= offset < self._limit:
             if stamp == self._stamp:
                 return self._moment
-            frame, time_us = _cut(stamp)
-            if frame == self._frame and time_us >= 0:
+            if stamp.startswith(self._left) and (time_us := self._time(stamp)) >= 0:
                 self._stamp = stamp
                 self._moment = _new(Moment, (self._midnight + time_us, self._year, False))
                 return self._moment
         return self._read(stamp, offset)
 
+    def _time(self, stamp: str) -> int:
+        """Return the µs since midnight if the rest of *stamp* is as in the day kept, else -1."""
+        at = len(self._left)
+        rest = stamp[at + 8 :]
+        try:
+            time_us = _MINUTES[stamp[at : at + 6]] + _SECONDS[stamp[at + 6 : at + 8]]
+        except KeyError:
+            return -1
+        if rest == self._tail:
+            return time_us
+        digits = rest[1:7]
+        if rest[7:] != self._tail or rest[0] != "." or len(digits) != _MICRO_WIDTH:
+            return -1
+        return time_us + int(digits) if digits.isdecimal() else -1
+
     def _read(self, stamp: str, place: float) -> Moment | None:
-        """Resolve from scratch, and remember the stamp and its day as far as they hold."""
+        """Resolve from scratch, and keep the stamp and its day as far as they hold."""
         written, self._first, self._limit = self._years.at(place)
         zone = self._zone
-        self._stamp, self._frame = "", ("", "")
+        self._stamp, self._left = "", "\n"
         reading = read_stamp(stamp)
         if reading is None:
             return Moment(int(written * 1_000_000), None, False) if stamp == "-" else None
-        year = reading.year or latest_year(reading, written, zone)
-        found = instant(reading, year, zone) if year else None
-        if year is None or found is None:
+        if reading.year:
+            year, found = None, instant(reading, reading.year, zone)
+        else:
+            year, found = latest(reading, written, zone) or (None, None)
+        if found is None:
             return None
-        self._remember_day(stamp, reading, year, written)
+        if year is None or _SURE_PAST < found.time_us / 1_000_000 - written < 0:
+            midnight = steady_midnight(reading, reading.year or year or 0, zone)
+            self._keep_day(stamp, midnight, year)
         self._stamp = stamp
-        self._moment = Moment(found.time_us, None if reading.year else year, found.ambiguous)
+        self._moment = Moment(found.time_us, year, found.ambiguous)
         return self._moment
 
-    def _remember_day(self, stamp: str, reading: Reading, year: int, written: float) -> None:
-        """Keep the day's midnight if every time of that day has the same year and offset."""
-        frame, time_us = _cut(stamp)
-        if time_us < 0:
-            return
-        evening = reading._replace(second=86_399)
-        if reading.year is None and latest_year(evening, written, self._zone) != year:
-            return
-        midnight = steady_midnight(reading, year, self._zone)
-        if midnight is not None:
-            self._frame, self._midnight = frame, midnight
-            self._year = None if reading.year else year
+    def _keep_day(self, stamp: str, midnight: int | None, year: int | None) -> None:
+        """Keep what stands around the time of day; fits RFC 3164, ISO 8601 and ctime.
 
-
-def _cut(stamp: str) -> tuple[tuple[str, str], int]:
-    """Return what stands around the time of day, and that time in µs; -1 where the cut fails.
-
-    It fits the forms of fixed width: ``Mmm dd HH:MM:SS``, ISO 8601 and ctime's.
-    """
-    try:
-        if len(stamp) == _SYSLOG_WIDTH:
-            day, tail, time = stamp[:7], "", stamp[7:]
-        else:
-            day, tail, time = stamp[:11], stamp[19:], stamp[11:19]
-        micro = _HOURS[time[:3]] + _MINUTES[time[3:6]] + _SECONDS[time[6:]]
-        if tail[:1] == ".":
-            digits, tail = tail[1 : _MICRO_WIDTH + 1], tail[_MICRO_WIDTH + 1 :]
-            if not _is_micro(digits) or tail[:1].isdigit():
-                return _NO_CUT
-            micro += int(digits)
-    except KeyError:
-        return _NO_CUT
-    return (day, tail), micro
-
-
-def _is_micro(digits: str) -> bool:
-    return len(digits) == _MICRO_WIDTH and digits.isascii() and digits.isdigit()
+        *midnight* is None where the clocks change on that day.
+        """
+        at = 7 if len(stamp) == _SYSLOG_WIDTH else 11
+        tail = stamp[at + 8 :]
+        if tail[:1] == "." and tail[1:7].isdecimal():
+            tail = tail[7:]
+        if midnight is not None and stamp[at + 2 : at + 3] == ":" and not tail[:1].isdecimal():
+            self._left, self._tail = stamp[:at], tail
+            self._midnight, self._year = midnight, year
 
 
 class LiveTimeline(Timeline):

@@ -51,7 +51,8 @@ class Split(NamedTuple):
 _EDGE = " \t\r"
 _ODD_HOSTS = "<-([:"
 _ODD_MESSAGES = "m["
-_MAX_PID = 9_999_999_999
+_PID_WIDTH = 10
+_SYSLOG_WIDTH = len("Mmm dd HH:MM:SS")
 _new = tuple.__new__
 
 
@@ -68,20 +69,18 @@ def split(text: str) -> Split | None:
     """
     try:
         names, _, message = text.partition(": ")
-        pid = None
+        pid, digits = None, "0"
         if names[-1] == "]":
             names, digits = names[:-1].split("[")
             pid = int(digits)
-            if pid > _MAX_PID or not digits.isdigit():
-                return _split_any(text)
-        if text[15] == " " and text[9] == ":" and text[6] == " " and text[3] == " ":
-            stamp = text[:15]
-            _, machine, program = names[15:].split(" ")
-        elif text[10] == "T" and text[13] == ":" and text[4] == "-":
-            stamp, machine, program = names.split(" ")
+        stamp, machine, program = names.rsplit(" ", 2)
+        if len(stamp) == _SYSLOG_WIDTH:
+            known = stamp[9] == ":" and stamp[6] == " " and stamp[3] == " "
         else:
+            known = stamp[10] == "T" and stamp[13] == ":" and stamp[4] == "-" and " " not in stamp
+        if not known or "[" in names or len(digits) > _PID_WIDTH or not digits.isdigit():
             return _split_any(text)
-        if machine[0] in _ODD_HOSTS or program[-1] == ")" or "[" in names or not text.isascii():
+        if machine[0] in _ODD_HOSTS or program[-1] == ")" or not text.isascii():
             return _split_any(text)
         message = message.strip(_EDGE)
         if message[0] in _ODD_MESSAGES:
@@ -206,9 +205,7 @@ def _rfc5424(text: str, at: int, stamp: str) -> Split | None:
     if found is None:
         return None
     pid = found["pid"]
-    number = (
-        int(pid) if pid.isascii() and pid.isdigit() and len(pid) <= len(str(_MAX_PID)) else None
-    )
+    number = int(pid) if _NUMBER(pid) else None
     program = "" if found["program"] == "-" else found["program"]
     return _finish(stamp, found["machine"], program, number, text[found.end() :])
 

@@ -26,7 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from .calendars import DAY, LEAP_GAP, instant, is_leap, latest_year
+from .calendars import DAY, LEAP_GAP, instant, is_leap, latest
 from .clock import END, Bound
 from .references import reference_time
 from .sampling import YEAR, Sample, apart, position_of, sample_block, sample_file
@@ -132,7 +132,7 @@ def _date_file(
     elif start_year is not None:
         base = [start_year] * len(steady)
     else:
-        last = latest_year(steady[-1].reading, reference, zone) or _year_of(reference)
+        last = _latest_year(steady[-1], reference, zone)
         base = [_leap_start(steady, turns, last - turns[-1])] * len(steady)
     return [_date(s, b + t, zone) for s, b, t in zip(steady, base, turns, strict=True)]
 
@@ -254,8 +254,10 @@ def _is_leap_day(reading: Reading) -> bool:
     return (reading.month, reading.day) == (2, 29)
 
 
-def _year_of(seconds: float) -> int:
-    return datetime.fromtimestamp(seconds, UTC).year
+def _latest_year(sample: Sample, reference: float, zone: tzinfo) -> int:
+    """Return the latest year that fits; for ``Feb 30`` any will do."""
+    found = latest(sample.reading, reference, zone)
+    return found[0] if found else datetime.fromtimestamp(reference, UTC).year
 
 
 def _position_at(seconds: float, zone: tzinfo) -> int:
@@ -329,7 +331,7 @@ class StreamYears:
         if self._open:
             start = self._open[0].year
         elif self._start is None:
-            start = latest_year(steady[0].reading, self._reference, self._zone) or 0
+            start = _latest_year(steady[0], self._reference, self._zone)
         else:
             start = self._start
         if self._start is None:
