@@ -9,8 +9,9 @@ from typing import Any
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config import Config
-from logwatch_monitis.delivery import Deliverer, DeliveryStatus
+from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.grammar.load import RulesHolder
+from logwatch_monitis.sending import Sender
 from logwatch_monitis.sources.tail import SourceStatus
 from logwatch_monitis.spool import Spool, Summary
 
@@ -49,7 +50,7 @@ class Account:
 
     Attributes:
         agent: the reading half.
-        deliverer: the sending half; None before it has started.
+        sender: the sending half; None before it has started.
         failed_reloads: how often mistakes in pattern files kept the former ones in force.
         page: the embedded monitor's address, without its key; empty if there is none.
     """
@@ -62,7 +63,7 @@ class Account:
         self._holder = holder
         self.failed_reloads = 0
         self.agent: Agent
-        self.deliverer: Deliverer | None = None
+        self.sender: Sender | None = None
         self.page = ""
 
     def ready(self) -> tuple[bool, str]:
@@ -96,7 +97,7 @@ class Account:
         }
 
     def _delivery(self) -> DeliveryStatus:
-        return self.deliverer.status if self.deliverer else DeliveryStatus()
+        return self.sender.status if self.sender else DeliveryStatus()
 
     def _patterns(self) -> dict[str, Any]:
         files = self._holder.rules.files

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,31 +14,34 @@ from typing import ClassVar
 from logwatch_monitis.account import Account, about
 from logwatch_monitis.agent import Agent, Ignore
 from logwatch_monitis.config import EMBEDDED, Config
-from logwatch_monitis.control import SOCKET_NAME, Control
-from logwatch_monitis.delivery import Deliverer, Target
+from logwatch_monitis.control import Control
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.observe import LogEvents, logs_to_journal, prometheus_text
 from logwatch_monitis.output import Writer
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Clock, Event, Events, SystemClock, ThreadWaker
+from logwatch_monitis.sending import (
+    PORTS_TRIED,
+    Embedded,
+    Sender,
+    embedded_client,
+    monitor_directory,
+    remote_client,
+)
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
 from logwatch_monitis.spool import Limits, Locks, Spool, SpoolDamagedError
 from logwatch_monitis.syslog import Timeline, local_zone
 
-__all__ = ["MONITOR_DIRECTORY", "print_logins", "run"]
+__all__ = ["PatternsLoaded", "PatternsRefused", "print_logins", "run"]
 
 LOOK_EVERY_S = 2.0
 """How often everything is looked at without being woken: what events miss is found then."""
-PORTS_TRIED = 20
-MONITOR_DIRECTORY = "monitor"
-"""Below the state directory: the embedded monitor's data and keys."""
 
 Say = Callable[[str], None]
 
@@ -165,7 +167,10 @@ class _Daemon:
         self._account.agent = self._agent
         control = self._open_control()
         client = self._connect(control)
-        self._start_delivery(client)
+        self._sender = Sender(self._config, self._spool, client, self._clock, self._events)
+        self._stack.callback(self._sender.stop)
+        self._account.sender = self._sender
+        self._sender.start()
         self._watcher = Watcher(self._waker.wake, self._events, self._concerns)
         self._stack.callback(self._watcher.close)
 
@@ -211,7 +216,7 @@ class _Daemon:
         if not self._page:
             say(f"The logins go to {self._config.monitor.url}")
         elif logs_to_journal(sys.stdout):
-            directory = self._config.state_directory / MONITOR_DIRECTORY
+            directory = monitor_directory(self._config)
             say(f"The page is at {self._page.partition('?')[0]}, its key in {directory}")
         else:
             say(f"The page is at {self._page}")
@@ -242,8 +247,11 @@ class _Daemon:
             clock=self._clock,
             events=self._events,
             ignore=Ignore(ignore.users, ignore.hosts, ignore.services),
-            sent=self._wake_delivery,
+            sent=self._wake_sender,
         )
+
+    def _wake_sender(self) -> None:
+        self._sender.wake()
 
     def _close_logs(self) -> None:
         self._tail.close()
@@ -252,45 +260,15 @@ class _Daemon:
         return self._tail.concerns(path)
 
     def _connect(self, control: Control) -> MonitisClient:
-        from logwatch_monitis.monitis.transport import RequestsTransport
-
-        monitor = self._config.monitor
-        if monitor.url == EMBEDDED:
-            url, api_key, secret_key = self._start_monitor()
-        else:
-            url = monitor.url
-            api_key, secret_key = (
-                monitor.api_key.need().reveal(),
-                monitor.secret_key.need().reveal(),
-            )
+        if self._config.monitor.url != EMBEDDED:
             self._listen(control)
-        return MonitisClient(
-            url,
-            api_key,
-            secret_key,
-            validation=monitor.validation,
-            insecure=monitor.insecure,
-            transport=RequestsTransport(),
-            clock=self._clock,
-        )
-
-    def _start_monitor(self) -> tuple[str, str, str]:
-        directory = self._config.state_directory / MONITOR_DIRECTORY
-        keys = Keys.load_or_make(directory)
-        self._monitor = MonitorProcess(
-            directory,
-            self._config.listen,
-            self._events,
-            tries=1 if self._config.listen_chosen else PORTS_TRIED,
-            agent_socket=self._config.state_directory / SOCKET_NAME,
-            place=self._config.machine,
-            clock=self._clock,
-        )
-        self._stack.callback(self._monitor.stop)
-        address = self._monitor.start()
-        self._page = address.page(keys.page_key)
-        self._account.page = address.url
-        return address.url, keys.api_key, keys.secret_key
+            return remote_client(self._config, self._clock)
+        monitor = Embedded.start(self._config, self._config.listen, self._clock, self._events)
+        self._stack.callback(monitor.process.stop)
+        self._monitor = monitor.process
+        self._page = monitor.page
+        self._account.page = monitor.url
+        return embedded_client(self._config, monitor, self._clock)
 
     def _open_control(self) -> Control:
         account = self._account
@@ -317,36 +295,6 @@ class _Daemon:
         raise SetupError(
             f"cannot listen on {self._config.listen}: {reason}", "choose another 'listen' address"
         )
-
-    def _start_delivery(self, client: MonitisClient) -> None:
-        monitor = self._config.monitor
-        self._delivery_waker = ThreadWaker()
-        self._deliverer = Deliverer(
-            self._spool,
-            client,
-            clock=self._clock,
-            waker=self._delivery_waker,
-            events=self._events,
-            target=Target(monitor.name, monitor.tag),
-            agent=self._config.machine,
-        )
-        self._account.deliverer = self._deliverer
-        self._stack.callback(self._deliverer.stop)
-        self._leaving = threading.Event()
-        self._stack.callback(self._leaving.set)
-        threading.Thread(target=self._deliver, name="delivery", daemon=True).start()
-
-    def _deliver(self) -> None:
-        """Deliver as soon as no backfill does."""
-        locks = Locks(self._config.state_directory, self._clock)
-        while (lock := locks.poll("deliver")) is None:
-            if self._leaving.wait(LOOK_EVERY_S):
-                return
-        with lock:
-            self._deliverer.run()
-
-    def _wake_delivery(self) -> None:
-        self._delivery_waker.wake()
 
 
 def print_logins(

@@ -1,0 +1,163 @@
+"""The sending half that ``run`` and ``backfill`` share: client, thread and embedded monitor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from logwatch_monitis.config import Config
+from logwatch_monitis.control import SOCKET_NAME
+from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
+from logwatch_monitis.errors import SetupError
+from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.monitor.keys import Keys
+from logwatch_monitis.seams import Clock, Events, ThreadWaker
+from logwatch_monitis.spool import Locks, Spool
+
+__all__ = [
+    "PORTS_TRIED",
+    "Embedded",
+    "Sender",
+    "embedded_client",
+    "monitor_directory",
+    "remote_client",
+]
+
+PORTS_TRIED = 20
+NOTES = "delivery.notes"
+LOCK_POLL_S = 2.0
+HANDOVER_S = 20.0
+"""How long a monitor that another process of ours still runs may take to end."""
+
+
+def monitor_directory(config: Config) -> Path:
+    """Return where the embedded monitor keeps its data and keys."""
+    return config.state_directory / "monitor"
+
+
+class Embedded(NamedTuple):
+    """The embedded monitor as a child process.
+
+    Attributes:
+        process: watches it and stops it.
+        url: its address.
+        page: its page's address, access key included.
+        keys: of its account.
+    """
+
+    process: MonitorProcess
+    url: str
+    page: str
+    keys: Keys
+
+    @classmethod
+    def start(cls, config: Config, listen: str, clock: Clock, events: Events) -> Embedded:
+        """Start it, and wait for one that a backfill is just giving up.
+
+        Raises:
+            SetupError: it cannot start, or its address cannot be used.
+        """
+        directory = monitor_directory(config)
+        keys = Keys.load_or_make(directory)
+        process = MonitorProcess(
+            directory,
+            listen,
+            events,
+            tries=1 if config.listen_chosen else PORTS_TRIED,
+            agent_socket=config.state_directory / SOCKET_NAME,
+            place=config.machine,
+            clock=clock,
+        )
+        locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S
+        while True:
+            try:
+                address = process.start()
+            except SetupError:
+                if locks.holder("backfill") is None or clock.monotonic() > end:
+                    raise
+                time.sleep(LOCK_POLL_S / 4)
+            else:
+                return cls(process, address.url, address.page(keys.page_key), keys)
+
+
+def embedded_client(config: Config, monitor: Embedded, clock: Clock) -> MonitisClient:
+    """Return the client of an embedded monitor."""
+    return _client(config, monitor.url, monitor.keys.api_key, monitor.keys.secret_key, clock)
+
+
+def remote_client(config: Config, clock: Clock) -> MonitisClient:
+    """Return the client of the configured monitor.
+
+    Raises:
+        SetupError: a key is missing, or would cross the network in clear text.
+    """
+    monitor = config.monitor
+    keys = monitor.api_key.need().reveal(), monitor.secret_key.need().reveal()
+    return _client(config, monitor.url, *keys, clock)
+
+
+def _client(config: Config, url: str, api_key: str, secret_key: str, clock: Clock) -> MonitisClient:
+    from logwatch_monitis.monitis.transport import RequestsTransport
+
+    return MonitisClient(
+        url,
+        api_key,
+        secret_key,
+        validation=config.monitor.validation,
+        insecure=config.monitor.insecure,
+        transport=RequestsTransport(),
+        clock=clock,
+    )
+
+
+class Sender:
+    """Delivers in a thread of its own, as soon as no other process does."""
+
+    def __init__(
+        self, config: Config, spool: Spool, client: MonitisClient, clock: Clock, events: Events
+    ) -> None:
+        """Prepare; `start` starts the thread."""
+        self._locks = Locks(config.state_directory, clock)
+        self._waker = ThreadWaker()
+        self._leaving = threading.Event()
+        self._deliverer = Deliverer(
+            spool,
+            client,
+            clock=clock,
+            waker=self._waker,
+            events=events,
+            target=Target(config.monitor.name, config.monitor.tag),
+            agent=config.machine,
+            notes=config.state_directory / NOTES,
+        )
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    @property
+    def status(self) -> DeliveryStatus:
+        """How it is going; may be read from any thread."""
+        return self._deliverer.status
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        self._waker.wake()
+
+    def stop(self) -> None:
+        """Let the request under way finish for a few seconds, and give up the lock."""
+        self._leaving.set()
+        if self._thread.is_alive():
+            self._deliverer.stop()
+            self._thread.join(LOCK_POLL_S)
+
+    def _run(self) -> None:
+        while (lock := self._locks.poll("deliver")) is None:
+            if self._leaving.wait(LOCK_POLL_S):
+                return
+        with lock:
+            self._deliverer.run()
