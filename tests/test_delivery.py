@@ -52,9 +52,9 @@ class Room:
         self.taken = 0
         self.chance = 1.0
 
-    def process(self, url="", spool=None, notes=None, **options):
+    def process(self, url="", spool=None, notes=None, patience=1, **options):
         """Start a deliverer with an empty memory."""
-        transport = RequestsTransport(connect=1, read=0.5, total=1)
+        transport = RequestsTransport(connect=1, read=patience / 2, total=patience)
         self.transports.append(transport)
         keys = {"api_key": API_KEY, "secret_key": SECRET_KEY}
         client = MonitisClient(
@@ -348,7 +348,7 @@ def test_status(server, room, fault, state, error):
 
 
 def test_back_off(server, room):
-    """Waits double up to a minute; meanwhile nothing is sent, and one log line is enough."""
+    """Waits double up to a minute, and begin anew after a success; one log line is enough."""
     server.always(answer(500))
     room.take(100)
     deliverer = room.process()
@@ -362,6 +362,11 @@ def test_back_off(server, room):
     assert len(server.requests) == 9, "one request is the probe"
     assert len(room.seen(DeliveryFailed)) == 1
     assert len(room.seen(DeliveryStillFailing)) == 8
+    server.always(None)
+    room.drain(deliverer)
+    server.always(answer(500))
+    room.take()
+    assert deliverer.step() == 1
 
 
 def test_probe_is_one_result(ours, own_room):
@@ -632,7 +637,7 @@ def test_stop_with_a_slow_server(server, room, fault):
     """Stopping ends a request that a slow server holds; nothing is lost."""
     room.take()
     server.program(None, None, fault)
-    deliverer = room.process()
+    deliverer = room.process(patience=60)
     with running(deliverer) as thread:
         room.waker.wake()
         eventually(lambda: len(server.requests) == 3)
