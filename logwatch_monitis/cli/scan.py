@@ -149,7 +149,7 @@ def command(
     out.close()
     if not quiet:
         say(scan.summary())
-    return _exit_code(history.failures, logs)
+    return exit_code(history.failures, logs)
 
 
 @dataclass(slots=True)
@@ -201,7 +201,7 @@ class _Scan:
         return ", ".join(parts)
 
 
-def _exit_code(failures: Sequence[Failure], logs: Sequence[Log]) -> int:
+def exit_code(failures: Sequence[Failure], logs: Sequence[Log]) -> int:
     """Return 77 if no file at all was permitted, 1 if some could not be read, else 0."""
     if failures and not logs and all(failure.denied for failure in failures):
         return NotPermittedError.exit_code
