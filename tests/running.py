@@ -25,8 +25,10 @@ def eventually(check: Callable[[], object], seconds: float = 30) -> Any:
 class Running:
     """The agent, by default with the embedded monitor; start and end it as often as needed."""
 
-    def __init__(self, directory: Path, logs: Sequence[Path], config: str = "") -> None:
-        """Write its configuration; `start` starts it."""
+    def __init__(
+        self, directory: Path, logs: Sequence[Path], config: str = "", *, before: Sequence[str] = ()
+    ) -> None:
+        """Write its configuration; `start` starts it, through the command *before*."""
         self.directory = directory
         self.state = directory / "state"
         self.output = directory / "output"
@@ -34,6 +36,7 @@ class Running:
         self.config.write_text(f"state_directory: {self.state}\nlisten: 127.0.0.1:0\n{config}")
         self.words = ["run", "--config", str(self.config)]
         self.words += [word for log in logs for word in ("--log", str(log))]
+        self.before = [*before]
         self.process: subprocess.Popen[bytes] | None = None
         self.page = ""
 
@@ -41,13 +44,15 @@ class Running:
         """Start it, and wait until it has said what it watches and where the logins go."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "logwatch_monitis", *self.words, *words],
+                [*self.before, sys.executable, "-m", "logwatch_monitis", *self.words, *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        said = eventually(lambda: re.search(r"The (page is at|logins go to) (\S+)", self.text()))
+        ready = re.compile(r"^The (?:page is at|logins go to) (\S+)$", re.MULTILINE)
+        eventually(lambda: ready.search(self.text()) or self.process.poll() is not None)
+        said = ready.search(self.text())
         assert said, self.text()
-        self.page = said[2]
+        self.page = said[1]
         return self
 
     def text(self) -> str:
