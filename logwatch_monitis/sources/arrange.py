@@ -2,9 +2,9 @@
 
 While a file is open, its inode proves what it is. After a restart, and for copies, only its bytes
 do: the rotated copies are searched, oldest first, for the bytes that the known places were made
-from. What lies between the newest file found so and the live one was never seen and is read
-whole; what is older is history. Where nothing is found, nothing but the live file is read, and an
-event says so.
+from. What lies behind the first file found so, and is not known, was never seen and is read whole;
+what is older is history. Where nothing is found, nothing but the live file is read, and an event
+says so.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ class Arranger:
         files: the files known, oldest first.
         live: the file that now has the log's name; None if there is none.
         start: see `Start`.
-        rewritten: *live* is also the handle of the last of *files*, and its bytes are not those
-            that were read.
         now: of the monotonic clock.
         events: told what is found.
     """
@@ -57,24 +55,22 @@ class Arranger:
         live: Handle | None,
         *,
         start: Start,
-        rewritten: bool,
         now: float,
         events: Events,
     ) -> None:
         self._log = log
-        self._files = files
         self._live = live
         self._start = start
-        self._rewritten = rewritten
         self._now = now
         self._events = events
-        self._own = files[-1] if files and not files[-1].done else None
         found = live.stat() if live else None
         self._identity = (found.st_dev, found.st_ino) if found else None
+        self._cut: list[Follower] = []
+        self._files = self._split(files)
+        self._own = self._files[-1] if files and not files[-1].done else None
         self._placed: dict[int, int] = {}
         self._low = 0
         self._adopted: int | None = None
-        self._short: int | None = None
 
     def run(self) -> list[Follower]:
         """Return the files to read, oldest first, the live one last.
@@ -89,6 +85,17 @@ class Arranger:
                 continue
         raise ShelfMovedError
 
+    def _split(self, files: list[Follower]) -> list[Follower]:
+        """Take apart what an open file was, now perhaps in a copy, and what it was rewritten to."""
+        result = []
+        for file in files:
+            if file.handle and not file.handle.packed and not file.intact:
+                was, file = file.split(self._now)  # noqa: PLW2901
+                self._cut.append(was)
+                result.append(was)
+            result.append(file)
+        return result
+
     def _attempt(self) -> list[Follower]:
         hints = [file.path for file in self._files if not file.done]
         for below in (False, True):
@@ -97,10 +104,10 @@ class Arranger:
                 self._recognise(shelf)
                 if below or self._settled(shelf):
                     unseen = self._unseen(shelf)
-                    mark = self._mark(shelf, unseen)
+                    marks = self._marks(shelf, unseen)
                     shelf.open(unseen)
                     shelf.verify()
-                    return self._build(shelf, unseen, mark)
+                    return self._build(shelf, unseen, marks)
             finally:
                 shelf.close()
         raise AssertionError("unreachable")
@@ -111,20 +118,17 @@ class Arranger:
         return bool(self._placed) or self._adopted is not None
 
     def _recognise(self, shelf: Shelf) -> None:
-        self._placed, self._low, self._short = {}, 0, None
+        self._placed, self._low = {}, 0
         for number, file in enumerate(self._files):
             index = self._locate(file, shelf)
             if index is not None:
                 self._placed[number] = index
                 self._low = index + 1
-        if self._rewritten and self._own and len(self._files) - 1 not in self._placed:
-            self._short = shelf.find_short(self._own.place, self._low)
-            self._low = self._low if self._short is None else self._short + 1
         self._adopted = self._find_adopted(shelf)
         self._place_blank(shelf)
 
     def _locate(self, file: Follower, shelf: Shelf) -> int | None:
-        if file.handle and not (self._rewritten and file is self._own):
+        if file.handle:
             index = shelf.find_inode(file.dev, file.ino, self._low)
             if index is not None:
                 return index
@@ -133,6 +137,10 @@ class Arranger:
             return shelf.find_whole(file.state, self._low)
         return shelf.find(file.place, self._low)
 
+    def _was_cut(self, file: Follower) -> bool:
+        same = not file.handle and self._identity == (file.dev, file.ino)
+        return file in self._cut or (file is self._own and same)
+
     def _place_blank(self, shelf: Shelf) -> None:
         """Place older files that were still empty, which only inode and rank can tell."""
         end = self._low if self._adopted is None else len(shelf)
@@ -140,7 +148,7 @@ class Arranger:
         for number, file in enumerate(self._files):
             if number in self._placed:
                 low = self._placed[number] + 1
-            elif file.place.blank and not (file.handle or file.done or file is self._own):
+            elif file.place.blank and not file.handle and file is not self._own:
                 high = min((i for n, i in self._placed.items() if n > number), default=end)
                 free = [i for i in range(low, high) if i not in self._placed.values()]
                 index = shelf.find_inode(file.dev, file.ino, low)
@@ -150,22 +158,20 @@ class Arranger:
 
     def _find_adopted(self, shelf: Shelf) -> int | None:
         """Return which known file the live one is."""
-        if self._live is None or self._rewritten:
-            return None
-        for number in reversed(range(len(self._files))):
-            if self._is_live(number, shelf):
-                return number
+        if self._live:
+            for number in reversed(range(len(self._files))):
+                if self._is_live(number, self._live, shelf):
+                    return number
         return None
 
-    def _is_live(self, number: int, shelf: Shelf) -> bool:
-        assert self._live is not None
+    def _is_live(self, number: int, live: Handle, shelf: Shelf) -> bool:
         file = self._files[number]
         same = self._identity == (file.dev, file.ino)
         if file.handle or file.place.unseen:
             return same
         if file.place.blank or not (same or file is self._own):
             return False
-        if not matches(file.place, self._live.read_at):
+        if not matches(file.place, live.read_at):
             return False
         index = self._placed.get(number)
         if index is None:
@@ -173,58 +179,83 @@ class Arranger:
         # Both have the bytes. The live file is meant only if the other is a mere copy of it.
         copy, handle = shelf.copies[index], shelf.handle(index)
         elsewhere = (copy.dev, copy.ino) != (file.dev, file.ino)
-        return same and elsewhere and handle is not None and is_prefix(handle, self._live)
+        return same and elsewhere and handle is not None and is_prefix(handle, live)
 
     def _unseen(self, shelf: Shelf) -> list[int]:
-        """Return which copies lie between the newest known file and the live one."""
-        if self._start != "known" or self._adopted is not None:
+        """Return which copies were never seen, but must have been written after known ones."""
+        if self._start != "known" or self._continues():
             return []
-        known = bool(self._placed) or self._short is not None
-        if not known and self._own and not self._own.place.blank:
+        taken = set(self._placed.values())
+        first = self._files[0] if self._files else None
+        low = min(taken, default=0)
+        if first and first.place.blank and not first.done:
+            low = 0  # it would have a landmark before it if there had been older copies
+        elif not taken and any(not file.place.blank and not file.done for file in self._files):
             return []
         held = {(file.dev, file.ino) for file in self._files if file.handle}
         return [
             index
-            for index in range(self._low, len(shelf))
-            if index not in self._placed.values()
-            and (shelf.copies[index].dev, shelf.copies[index].ino) not in held
+            for index in range(low, len(shelf))
+            if index not in taken and shelf.copies[index][1:3] not in held
         ]
 
-    def _build(self, shelf: Shelf, unseen: list[int], mark: list[Follower]) -> list[Follower]:
-        older = [n for n in range(len(self._files)) if n != self._adopted]
-        kept = [file for n in older if (file := self._keep(n, shelf))]
-        files = _prune(kept + mark) + [self._whole(shelf, index) for index in unseen]
+    def _continues(self) -> bool:
+        """Tell whether the live file is the one known, so that nothing came between."""
+        return self._adopted is not None and self._files[self._adopted].former is None
+
+    def _marks(self, shelf: Shelf, unseen: list[int]) -> dict[int, Follower]:
+        """Return copies that are neither known nor to be read as landmarks.
+
+        All behind the first known copy; where none is known, the newest.
+        """
+        marks: dict[int, Follower] = {}
+        low = min(self._placed.values(), default=0)
+        for index in reversed(range(low, len(shelf))):
+            if index in unseen or index in self._placed.values():
+                continue
+            place = shelf.mark(index)
+            if not place.blank:
+                copy = shelf.copies[index]
+                state = FileState(copy.path, copy.dev, copy.ino, place.offset, place, done=True)
+                marks[index] = Follower(self._log, state, None, self._now)
+            if marks and not self._placed:
+                break
+        return marks
+
+    def _build(self, shelf: Shelf, unseen: list[int], marks: dict[int, Follower]) -> list[Follower]:
+        new = marks | {index: self._whole(shelf, index) for index in unseen}
+        if unseen and any(not self._known(file) for file in self._cut):
+            new[unseen[0]].former = Place()  # perhaps a copy that ends before the place
+        waiting = sorted(new)
+        files: list[Follower] = []
+        for number, file in enumerate(self._files):
+            index = self._placed.get(number)
+            while index is not None and waiting and waiting[0] < index:
+                files.append(new[waiting.pop(0)])
+            if number != self._adopted and self._keep(file, index, shelf):
+                files.append(file)
+        files = _prune(files + [new[index] for index in waiting])
         self._tell(shelf, files)
         if self._live:
             files.append(self._live_follower(self._live))
         return files
 
-    def _keep(self, number: int, shelf: Shelf) -> Follower | None:
-        """Return a known file that is not the live one, open if it is still to be read."""
-        file = self._files[number]
-        index = self._placed.get(number)
-        if self._rewritten and file is self._own:
-            file.handle = None  # it is the live file's now
+    def _known(self, file: Follower) -> bool:
+        """Tell whether a copy holds what *file* was read from."""
+        return self._files.index(file) in self._placed
+
+    def _keep(self, file: Follower, index: int | None, shelf: Shelf) -> bool:
+        """Open a known file that is not the live one; tell whether it is still of use."""
+        if index is None and file is self._own and not (self._live or file.place.blank):
+            return True  # moved away, it may come back
         if index is None:
-            return file if file.handle or (file.done and not len(shelf)) else None
+            return file.handle is not None or (file.done and not len(shelf))
         copy = shelf.copies[index]
         file.path = copy.path
         if not file.handle:
             file.dev, file.ino = copy.dev, copy.ino
             file.handle = None if file.done else shelf.take(index)
-        return file
-
-    def _mark(self, shelf: Shelf, unseen: list[int]) -> list[Follower]:
-        """Return the newest copy as a landmark, if it is neither known nor to be read."""
-        for index in reversed(range(len(shelf))):
-            if index in unseen or index in self._placed.values():
-                return []
-            place = shelf.mark(index)
-            if not place.blank:
-                copy = shelf.copies[index]
-                state = FileState(copy.path, copy.dev, copy.ino, place.offset, place, done=True)
-                return [Follower(self._log, state, None, self._now)]
-        return []
+        return True
 
     def _whole(self, shelf: Shelf, index: int) -> Follower:
         copy = shelf.copies[index]
@@ -238,8 +269,8 @@ class Arranger:
         own = self._own
         if self._start == "end":
             file.place = line_start(live, live.stat().st_size)
-        elif own and len(self._files) - 1 not in self._placed and not own.place.blank:
-            if not self._rewritten and matches(own.place, live.read_at):
+        elif own and not self._known(own) and not own.place.blank:
+            if matches(own.place, live.read_at):
                 file.place = own.place
             else:
                 file.former = own.place
@@ -250,7 +281,8 @@ class Arranger:
     def _adopt(self, file: Follower, live: Handle) -> Follower:
         file.path = self._log
         if file.handle:
-            live.close()
+            if file.handle is not live:
+                live.close()
             return file
         file.attach(self._log, live)
         if file.place.unseen:
@@ -261,17 +293,21 @@ class Arranger:
 
     def _tell(self, shelf: Shelf, older: list[Follower]) -> None:
         for number, file in enumerate(self._files):
-            lost = number not in self._placed and number != self._adopted and not file.handle
-            if lost and not file.done and file is not self._own and file.unread:
+            gone = not self._known(file) and not file.handle
+            if file.place.blank or number == self._adopted:
+                continue
+            if self._was_cut(file):
+                copy = file.path if number in self._placed else ""
+                self._events(FileTruncated(self._log, file.place.offset, copy, file.unread))
+            elif gone and not file.done and file is not self._own and file.unread:
                 self._events(FileGap(self._log, file.path, file.unread))
-        own = self._own
-        if own is None or own.place.blank or own.place.unseen or self._adopted is not None:
-            return
-        found = len(self._files) - 1 in self._placed
-        if self._rewritten:
-            copy = older[-1].path if found else ""
-            self._events(FileTruncated(self._log, own.place.offset, copy, own.unread))
-        elif own.handle is None and not found:
+        own = None if self._adopted is not None else self._own
+        if own and not (own.place.blank or own.place.unseen or self._was_cut(own)):
+            self._tell_own(own, shelf, older)
+
+    def _tell_own(self, own: Follower, shelf: Shelf, older: list[Follower]) -> None:
+        found = self._known(own)
+        if self._live and own.handle is None and not found:
             self._events(FileGap(self._log, own.path, None))
         elif self._live and found:
             names = tuple(file.path for file in older if not file.done)
@@ -285,7 +321,8 @@ class Arranger:
 def _prune(files: list[Follower]) -> list[Follower]:
     """Drop the landmarks that tell nothing: those before others, and before all open files."""
     first = next((n for n, file in enumerate(files) if not file.done), len(files))
-    return files[max(first - 1, 0) :]
+    telling = [file for file in files[:first] if not file.place.blank]
+    return telling[-1:] + files[first:]
 
 
 def line_start(handle: Handle, size: int) -> Place:

@@ -12,7 +12,6 @@ from logwatch_monitis.seams import Clock, Event, Events
 from logwatch_monitis.sources.arrange import Arranger, Start
 from logwatch_monitis.sources.events import (
     FileGap,
-    FileTruncated,
     FileUnreadable,
     LineTooLong,
     PartialLineDropped,
@@ -109,7 +108,7 @@ class Chain:
             try:
                 return self._next()
             except RewrittenError:
-                if not self._arrange(self.files[-1].handle, rewritten=True):
+                if not self._arrange(self.files[-1].handle if self.live else None):
                     return None
         return None
 
@@ -139,7 +138,10 @@ class Chain:
         except OSError as error:
             return self._unreadable(error)
         self.trouble = ""
-        return self._arrange(handle)
+        if self._arrange(handle):
+            return True
+        handle.close()
+        return False
 
     def _missing(self) -> bool:
         self.trouble = ""
@@ -217,21 +219,18 @@ class Chain:
             self.files.append(Follower(self.path, self.twin.state, None, now))
             self.twin = None
 
-    def _arrange(self, live: Handle | None, *, rewritten: bool = False) -> bool:
+    def _arrange(self, live: Handle | None) -> bool:
         arranger = Arranger(
             self.path,
             self.files,
             live,
             start=self._start,
-            rewritten=rewritten,
             now=self._clock.monotonic(),
             events=self._events,
         )
         try:
             files = arranger.run()
         except ShelfMovedError:
-            if live and not rewritten:
-                live.close()
             return False
         self._unlive()
         self.files = files
@@ -249,15 +248,10 @@ class Chain:
         return None
 
     def _read(self, file: Follower) -> Portion | None:
-        if file.done or not (file.handle or self._reopen(file)):
+        if file.done or not (file.handle or (self._replaced(file) and self._reopen(file))):
             return None
         try:
             return file.read(self._clock.monotonic(), self._events)
-        except RewrittenError:
-            if self.live and file is self.files[-1]:
-                raise
-            self._events(FileTruncated(self.path, file.place.offset, "", file.unread))
-            self._finish(file)
         except OSError as error:
             self._broken(file, error)
         return None
@@ -303,13 +297,9 @@ class Chain:
 
     def _replaced(self, file: Follower) -> bool:
         """Tell whether *file* has a successor, or no name: else it may yet be continued."""
-        assert file.handle is not None
-        return (
-            self.live
-            or self.twin is not None
-            or file is not self.files[-1]
-            or not file.handle.stat().st_nlink
-        )
+        if self.live or self.twin or file is not self.files[-1]:
+            return True
+        return file.handle is not None and not file.handle.stat().st_nlink
 
     def _finish(self, file: Follower) -> None:
         skipping = file.place.skipping

@@ -101,6 +101,14 @@ class Follower:
         return FileState(self.path, self.dev, self.ino, self.size, self.place, self.done)
 
     @property
+    def intact(self) -> bool:
+        """True if the open file still has the bytes before the read position."""
+        assert self.handle is not None
+        reach = self.place.reach
+        before = self.handle.read_at(self.place.offset - reach, reach)
+        return len(before) == reach and digest(before) == self.place.tail_hash
+
+    @property
     def unread(self) -> int:
         """Bytes known to lie behind the read position."""
         return max(0, self.size - self.place.offset)
@@ -109,6 +117,14 @@ class Follower:
         """Go on in *handle*, which holds the same bytes."""
         found = handle.stat()
         self.path, self.dev, self.ino, self.handle = path, found.st_dev, found.st_ino, handle
+
+    def split(self, now: float) -> tuple[Follower, Follower]:
+        """Return what this file was, without its bytes, and what it is since it was rewritten."""
+        was = Follower(self._log, self.state, None, now)
+        state = FileState(self.path, self.dev, self.ino, 0, Place())
+        rewritten = Follower(self._log, state, self.handle, now)
+        rewritten.former = self.place
+        return was, rewritten
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,7 +157,7 @@ class Follower:
     def renew_print(self) -> None:
         """Make the fingerprint cover what the open file begins with now."""
         assert self.handle is not None
-        if self.place.offset <= REACH:
+        if self.place.offset <= REACH and not self.handle.packed:
             self._print(self.handle.read_at(0, REACH))
 
     def take(self, portion: Portion, now: float) -> None:
@@ -185,9 +201,7 @@ class Follower:
         return self.former is not None and starts_like(self.former, self.handle.read_at)
 
     def _print(self, beginning: bytes) -> None:
-        self.place = self.place._replace(
-            print_size=len(beginning), print_hash=digest(beginning)
-        )
+        self.place = self.place._replace(print_size=len(beginning), print_hash=digest(beginning))
 
     def _widen(self) -> None:
         """Read on where one block holds no line end: over NULs, then as much as a line may have."""

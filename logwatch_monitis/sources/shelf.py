@@ -9,7 +9,7 @@ from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
-from logwatch_monitis.sources.identity import REACH, Place, matches, place_at, starts_like
+from logwatch_monitis.sources.identity import REACH, Place, matches, place_at
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.siblings import Sibling, list_siblings, log_path, single
 
@@ -108,14 +108,6 @@ class Shelf:
     def _ends(self, index: int, offset: int) -> bool:
         handle = self.handle(index)
         return handle is not None and not handle.read_at(offset, 1)
-
-    def find_short(self, place: Place, low: int) -> int | None:
-        """Return the oldest copy from *low* on that begins like it and ends before *place*."""
-        for index in range(low, len(self)):
-            handle = self.handle(index)
-            if handle and place.print_size and starts_like(place, handle.read_at):
-                return None if handle.read_at(place.offset, 1) else index
-        return None
 
     def mark(self, index: int) -> Place:
         """Return the place at the end of the copy; a blank one if it cannot be read."""
