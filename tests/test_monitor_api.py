@@ -342,6 +342,10 @@ def test_without_id_only_the_identical_request_is_a_repeat(monitor):
     for stamp in (STAMP, STAMP, "2026-11-22 21:41:46"):
         assert OK == monitor.add(number, NOON, ALICE, timestamp=stamp).body
     assert 2 == len(monitor.rows(number))
+    twins = encode_batch([Result(NOON, {"user_login": "twin"})] * 2)
+    for _ in range(2):
+        monitor.post("addResults", monitorId=number, results=twins)
+    assert 4 == len(monitor.rows(number))
 
 
 def test_ten_parallel_logins_of_one_second_are_ten(monitor):

@@ -119,8 +119,8 @@ def test_it_is_started_again_where_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it_well_and_soon(tmp_path, number):
-    """Exit status 0 within three seconds, also while a page is open and a connection idle."""
+def test_signals_end_it_well_and_soon(tmp_path, number, capfd):
+    """Exit status 0 within three seconds, without a word, also while a page is open."""
     ready, theirs = os.pipe()
     command = [sys.executable, "-m", "logwatch_monitis.monitor", "--data", str(tmp_path)]
     command += ["--listen", "127.0.0.1:0", "--ready-fd", str(theirs)]
@@ -135,6 +135,7 @@ def test_signals_end_it_well_and_soon(tmp_path, number):
             assert page.recv(100).startswith(b"HTTP/1.1 200")
             process.send_signal(number)
             assert 0 == process.wait(3)
+    assert not capfd.readouterr().err
 
 
 def test_an_idle_monitor_sleeps(tmp_path):
