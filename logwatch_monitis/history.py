@@ -21,15 +21,15 @@ from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
-from logwatch_monitis.sources.archive import ArchiveDamagedError, packed, read_blocks
-from logwatch_monitis.sources.siblings import base_name
+from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, read_blocks
+from logwatch_monitis.sources.packed import packing
+from logwatch_monitis.sources.siblings import log_path
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 
 __all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "gather", "group"]
 
-STDIN = "-"
 _PEEK = 65_536
 _RESTARTABLE = 20_000
 """Logins held back while it may turn out that a stream began in an earlier year."""
@@ -101,13 +101,15 @@ def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
 def _expand(name: str) -> list[str]:
     if name == STDIN:
         return [name]
-    if os.path.isdir(name):
+    if Path(name).is_dir():
         return sorted(entry.path for entry in os.scandir(name) if entry.is_file())
-    return sorted(glob.glob(name)) if glob.has_magic(name) and not os.path.exists(name) else [name]
+    if not glob.has_magic(name) or os.path.lexists(name):
+        return [name]
+    return sorted(glob.glob(name))  # noqa: PTH207 - keeps paths as written
 
 
 def _identity(path: str) -> tuple[int, int]:
-    status = os.stat(path)
+    status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(21, "is a directory", path)
     return status.st_dev, status.st_ino
@@ -147,8 +149,7 @@ def _without_twins(paths: Sequence[str]) -> list[str]:
 
 
 def _key(path: str) -> str:
-    directory, name = os.path.split(path)
-    return os.path.join(directory, base_name(name) or name)
+    return log_path(path) or path
 
 
 def _age(file: HistoryFile) -> tuple[float, float, str]:
@@ -164,7 +165,7 @@ def _look(path: str, zone: tzinfo) -> HistoryFile:
         head = file.read(16)
         regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     reference = reference_time(path, zone, modified=modified, packed=gzip_time(head))
-    if regular and not packed(head):
+    if regular and not packing(head):
         return HistoryFile(path, False, file_years(path, zone).first, reference)
     if not regular:
         return HistoryFile(path, True, None, reference)
@@ -205,9 +206,8 @@ class History:
         for number, file in enumerate(log.files):
             newer = next((f.first for f in log.files[number + 1 :] if f.first is not None), None)
             reference = file.reference if newer is None else min(file.reference, newer)
-            file = file._replace(reference=reference)
             try:
-                yield from self._file(file, year)
+                yield from self._file(file._replace(reference=reference), year)
             except ArchiveDamagedError as error:
                 self.failures.append(Failure(file.path, error.render(), denied=False))
             except OSError as error:
@@ -260,6 +260,7 @@ class History:
             for block in blocks:
                 if not block.complete and not self.partial:
                     return
+                scanner.counts.overlong += block.overlong
                 logins = scanner.feed(block.data, block.offset)
                 yield Piece(scanner.path, block.offset + len(block.data), logins)
 

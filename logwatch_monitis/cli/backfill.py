@@ -17,9 +17,10 @@ from logwatch_monitis.cli.options import PROGRAM, Command, config_option, format
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.history import STDIN, History, Log, gather, group
+from logwatch_monitis.history import History, Log, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, visible
+from logwatch_monitis.sources.archive import STDIN
 
 Wanted = Callable[[Login], bool]
 Progress = Callable[[str, int], None]

@@ -1,0 +1,150 @@
+"""Whole files as blocks of whole lines: plain, compressed, or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from logwatch_monitis.sources.lines import BLOCK, cut
+from logwatch_monitis.sources.packed import (
+    MAGIC_SIZE,
+    ArchiveDamagedError,
+    Unpacker,
+    packing,
+)
+
+__all__ = ["STDIN", "ArchiveDamagedError", "Block", "read_blocks"]
+
+STDIN = "-"
+
+_Read = Callable[[], bytes]
+
+
+class Block(NamedTuple):
+    r"""Lines of a file.
+
+    Attributes:
+        offset: where *data* begins, uncompressed.
+        data: whole lines; the file's last one may lack its ``\n``.
+        complete: every line has its line end.
+        overlong: lines left out before this block because of their length.
+    """
+
+    offset: int
+    data: bytes
+    complete: bool = True
+    overlong: int = 0
+
+
+def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]:
+    """Yield the lines of a file, decompressed as its first bytes show; ``-`` is standard input.
+
+    What is readable of a damaged archive is yielded before the error. Memory stays flat whatever
+    the file holds: a line over `logwatch_monitis.sources.lines.MAX_LINE` is left out and counted.
+
+    Args:
+        path: of the file.
+        size: bytes read at once.
+
+    Raises:
+        ArchiveDamagedError: it cannot be read further, at the end of what was yielded.
+        MissingExtraError: the library for its compression is not installed.
+        OSError: it cannot be opened or read.
+    """
+    offset, rest, skipping, overlong = 0, b"", 0, 0
+    with _opened(path, size) as read:
+        damage: ArchiveDamagedError | None = None
+        while damage is None:
+            try:
+                more = read()
+            except ArchiveDamagedError as error:
+                damage, more = error, b""
+            if not more:
+                break
+            rest += more
+            while (found := cut(rest, offset, skipping)) is not None:
+                rest = rest[found.end - offset :]
+                offset, skipping = found.end, found.skipping
+                overlong += bool(found.skipped)
+                if found.data:
+                    yield Block(found.start, found.data, overlong=overlong)
+                    overlong = 0
+    if rest.strip(b"\0") and not skipping:
+        body = rest.lstrip(b"\0")
+        yield Block(offset + len(rest) - len(body), body, complete=False, overlong=overlong)
+    elif overlong or skipping:
+        yield Block(offset, b"", overlong=overlong + bool(skipping))
+    if damage is not None:
+        raise damage
+
+
+@contextmanager
+def _opened(path: str, size: int) -> Iterator[_Read]:
+    if path == STDIN:
+        yield _reader(sys.stdin.buffer, "standard input", size)
+        return
+    with Path(path).open("rb", buffering=0) as file:
+        yield _reader(file, path, size)
+
+
+def _reader(file: BinaryIO, path: str, size: int) -> _Read:
+    """Return what reads the next piece of *file*, which need not be seekable."""
+    head = b""
+    while len(head) < MAGIC_SIZE and (more := file.read(MAGIC_SIZE - len(head))):
+        head += more
+    decoder = packing(head)
+    if decoder is None:
+        return _plain(file, head, size)
+    return _Gatherer(Unpacker(_Prefixed(head, file), path, decoder), size)
+
+
+def _plain(file: BinaryIO, head: bytes, size: int) -> _Read:
+    read = getattr(file, "read1", file.read)
+
+    def next_piece() -> bytes:
+        nonlocal head
+        piece, head = head, b""
+        return piece or read(size)
+
+    return next_piece
+
+
+class _Prefixed:
+    """A file whose first bytes were read already."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return the first bytes first."""
+        piece, self._head = self._head, b""
+        return piece or self._file.read(size)
+
+
+class _Gatherer:
+    """Decompresses in pieces of about *size* bytes; damage comes after what was good."""
+
+    def __init__(self, unpacker: Unpacker, size: int) -> None:
+        self._unpacker = unpacker
+        self._size = size
+        self._damage: ArchiveDamagedError | None = None
+
+    def __call__(self) -> bytes:
+        pieces: list[bytes] = []
+        total = 0
+        try:
+            while self._damage is None and total < self._size:
+                piece = self._unpacker.read()
+                if not piece:
+                    break
+                pieces.append(piece)
+                total += len(piece)
+        except ArchiveDamagedError as error:
+            self._damage = error
+        if self._damage and not pieces:
+            raise self._damage
+        return b"".join(pieces)
