@@ -113,7 +113,7 @@ class TestMistakes:
             ),
             ("sources: {files: /var/log/x}", "c.yaml:1:18: error: a list is needed here"),
             ("spool: {seen_days: 0}", "c.yaml:1:20: error: this must be a whole number from 1"),
-            ("- a", "c.yaml:1:1: error: keys and values is needed here, this is a list"),
+            ("- a", "c.yaml:1:1: error: keys and values are needed here, this is a list"),
         ],
     )
     def test_each_mistake_has_its_place(self, text, head):

@@ -23,7 +23,7 @@ __all__ = ["COMMANDS", "cli", "execute", "main"]
 COMMANDS = {
     "run": "Watch the logs and send every login to the monitor.",
     "scan": "Print the logins that files hold; send nothing.",
-    "backfill": "Send the logins that files hold, each once.",
+    "backfill": "Send the logins that files hold to the monitor, each once.",
     "explain": "Say why a line is a login, or why it is not.",
     "patterns": "List, check, show, make and edit pattern files.",
     "monitor": "Work on the custom monitor by hand.",
