@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -170,7 +170,8 @@ def _look(path: str, zone: tzinfo) -> HistoryFile:
     if not regular:
         return HistoryFile(path, True, None, reference)
     years = StreamYears(zone, reference=reference)
-    with closing(read_blocks(path, size=_PEEK)) as blocks:
+    # Damage is told of when the file is read, after what is readable.
+    with suppress(ArchiveDamagedError), closing(read_blocks(path, size=_PEEK)) as blocks:
         for block in blocks:
             years.learn(block.data, block.offset)
             break

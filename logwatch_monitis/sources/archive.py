@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from logwatch_monitis.sources.lines import BLOCK, cut
 from logwatch_monitis.sources.packed import (
@@ -98,7 +98,7 @@ def _reader(file: BinaryIO, path: str, size: int) -> _Read:
     decoder = packing(head)
     if decoder is None:
         return _plain(file, head, size)
-    return _Gatherer(Unpacker(_Prefixed(head, file), path, decoder), size)
+    return _Gatherer(Unpacker(cast(BinaryIO, _Prefixed(head, file)), path, decoder), size)
 
 
 def _plain(file: BinaryIO, head: bytes, size: int) -> _Read:
