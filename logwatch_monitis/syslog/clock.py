@@ -160,14 +160,14 @@ class Timeline:
         reading = read_stamp(stamp)
         if reading is None:
             return Moment(int(written * 1_000_000), None, False) if stamp == "-" else None
-        if reading.year:
+        if reading.year is not None:
             year, found = None, instant(reading, reading.year, zone)
         else:
             year, found = latest(reading, written, zone) or (None, None)
         if found is None:
             return None
         if year is None or _SURE_PAST < found.time_us / 1_000_000 - written < 0:
-            midnight = steady_midnight(reading, reading.year or year or 0, zone)
+            midnight = steady_midnight(reading, year or reading.year or 0, zone)
             self._keep_day(stamp, midnight, year)
         self._stamp = stamp
         self._moment = Moment(found.time_us, year, found.ambiguous)

@@ -143,14 +143,23 @@ def _stamps(data: bytes, offset: int) -> Iterator[Sample]:
         begin = data.find(b"\n", begin) + 1 or -1
 
 
-@lru_cache(maxsize=256)
-def _of_hour(text: bytes) -> Reading | None:
-    """Return ``Mmm dd HH:`` as a time; neighbouring lines share it."""
-    return read_stamp(f"{text.decode('latin-1')}00:00")
+@lru_cache(maxsize=64)
+def _of_day(text: bytes) -> Reading | None:
+    """Return ``Mmm dd`` as a time; many lines share it."""
+    return read_stamp(f"{text.decode('latin-1')} 00:00:00")
 
 
 def _reading(header: bytes) -> Reading | None:
-    if header[9:10] == b":" and header[6:7] == b" " and header[15:16] == b" ":
-        return _of_hour(header[:10])
+    if header[6:7] == b" " and header[9:10] == b":" and header[12:13] == b":":
+        day = _of_day(header[:6])
+        if day is not None and header[15:16] == b" ":
+            return _at_time(day, header[7:15])
     stamp = stamp_at_start(header.decode("utf-8", "backslashreplace"))
     return None if stamp is None else read_stamp(stamp)
+
+
+def _at_time(day: Reading, time: bytes) -> Reading | None:
+    hour, minute, second = time[:2], time[3:5], time[6:]
+    if not (hour + minute + second).isdigit():
+        return None
+    return day._replace(second=int(hour) * 3600 + int(minute) * 60 + int(second))

@@ -7,8 +7,8 @@ the first line of the next newer file. From line to line the year follows these 
 * a step back by more than 90 days is a New Year passed (``Dec 31`` … ``Jan  1``, and silences of
   up to nine months); a smaller one is disorder among several machines, in the same year;
 * a step forward by more than 276 days is disorder too: a late line of last December;
-* a short run of lines (within a day of each other) that leaves the time around it and comes back
-  to within three days is a clock that was wrong, and changes nothing for the lines around it; one
+* a short run of lines (within a day of each other) that leaves a steady log and comes back to
+  within three days is a clock that was wrong, and changes nothing for the lines around it; one
   that begins where the epoch began (``Jan  1 00:00:07``) is so however late in that year it ends
   (a stream whose block ends within such a run takes it for a New Year, until the next block);
 * a header that has its year settles the years of its neighbours;
@@ -39,7 +39,8 @@ _UNSEEN = 7 * DAY
 _LEAVE = 31 * DAY
 _RETURN = 3 * DAY
 _MEAN_YEAR = 365.2425 * DAY
-_BOOT = 3600  # seconds after the epoch in which a clock that was never set begins a run of lines
+_HOUR = 3600
+_BOOT = _HOUR  # seconds after the epoch in which a clock that was never set begins a run of lines
 
 
 class _Dated(NamedTuple):
@@ -134,7 +135,7 @@ def _date_file(
     else:
         last = _latest_year(steady[-1], reference, zone)
         base = [_leap_start(steady, turns, last - turns[-1])] * len(steady)
-    return [_date(s, b + t, zone) for s, b, t in zip(steady, base, turns, strict=True)]
+    return _dated(steady, base, turns, zone)
 
 
 def _written(steady: Sequence[Sample]) -> list[int]:
@@ -179,7 +180,7 @@ def _without_excursions(
             back = samples[end].position if end < len(samples) else home
             if back is None:
                 settled = len(kept)
-            elif _is_excursion(kept[-1].position, samples[index].position, back, epoch):
+            elif _is_excursion(kept[-2:], samples[index].position, back, epoch):
                 index = end
                 continue
         kept.extend(samples[index:end])
@@ -202,10 +203,14 @@ def _is_unset(run: int, epoch: int) -> bool:
     return (run - epoch) % YEAR <= _BOOT
 
 
-def _is_excursion(left: int, run: int, back: int, epoch: int) -> bool:
+def _is_excursion(before: Sequence[Sample], run: int, back: int, epoch: int) -> bool:
+    left = before[-1].position
     if apart(run, back) <= DAY:
         return False
-    return apart(left, back) <= _RETURN or (_is_unset(run, epoch) and back >= left)
+    returned = apart(left, back) <= _RETURN
+    if len(before) > 1 and apart(left, before[0].position) <= _RETURN:
+        return returned or (_is_unset(run, epoch) and back >= left)
+    return returned and _is_unset(run, epoch)
 
 
 def _turns(samples: Sequence[Sample]) -> list[int]:
@@ -225,13 +230,16 @@ def _turns(samples: Sequence[Sample]) -> list[int]:
 def _bounds(dated: Sequence[_Dated], end: float) -> tuple[list[int], list[float]]:
     """Return for each sample by when the lines up to the next one were written.
 
-    Samples show only part of the disorder among lines: the largest step back is added, at least
-    a week.
+    Samples show only part of the disorder among lines: where they show some, the largest step
+    back is added, at least a week; where they are far apart, as much as that, at most a week.
     """
     times = [item.time for item in dated]
     disorder = max((early - late for early, late in pairwise(times)), default=0.0)
-    slack = max(min(disorder, _DISORDER), _UNSEEN)
-    bounds = [min(max(pair) + slack, end) for pair in pairwise([*times, times[-1]])]
+    seen = max(min(disorder, _DISORDER), _UNSEEN) if disorder > _HOUR else 0.0
+    bounds = [
+        min(max(early, late) + max(seen, min(late - early, _UNSEEN)), end)
+        for early, late in pairwise([*times, times[-1]])
+    ]
     offsets = [item.sample.offset for item in dated]
     offsets[0] = 0
     return offsets, bounds
@@ -243,11 +251,17 @@ def _lookup(offsets: Sequence[int], bounds: Sequence[float], place: float) -> Bo
     return Bound(bounds[index], offsets[index], limit)
 
 
-def _date(sample: Sample, year: int, zone: tzinfo) -> _Dated:
-    year = sample.reading.year or year
-    reading = sample.reading
-    found = instant(reading, year, zone) or instant(reading._replace(day=28), year, zone)
-    return _Dated(sample, year, found.time_us / 1_000_000 if found else 0.0)
+def _dated(
+    samples: Sequence[Sample], starts: Sequence[int], turns: Sequence[int], zone: tzinfo
+) -> list[_Dated]:
+    """Return the samples with their years: that of the first line and the New Years since."""
+    dated = []
+    for sample, start, turn in zip(samples, starts, turns, strict=True):
+        reading = sample.reading
+        year = start + turn if reading.year is None else reading.year
+        found = instant(reading, year, zone) or instant(reading._replace(day=28), year, zone)
+        dated.append(_Dated(sample, year, found.time_us / 1_000_000 if found else 0.0))
+    return dated
 
 
 def _is_leap_day(reading: Reading) -> bool:
@@ -318,25 +332,19 @@ class StreamYears:
         if self.first is None:
             self.first = dated[0].time
         self._offsets, self._bounds = _bounds(dated, self._end)
-        self._open = dated[settled - 1 :]
+        self._open = dated[max(settled - 2, 0) :]
 
     def _date(self, steady: Sequence[Sample]) -> list[_Dated]:
-        turns = _turns(steady)
-        written = _written(steady)
+        turns, written = _turns(steady), _written(steady)
+        known = self._open[0].year if self._open else self._start
         if written:
             base = _settled(steady, turns, written)
-            return [
-                _date(s, b + t, self._zone) for s, b, t in zip(steady, base, turns, strict=True)
-            ]
-        if self._open:
-            start = self._open[0].year
-        elif self._start is None:
-            start = _latest_year(steady[0], self._reference, self._zone)
-        else:
-            start = self._start
-        if self._start is None:
-            self._start = start
-        dated = [_date(s, start + t, self._zone) for s, t in zip(steady, turns, strict=True)]
+            if known is not None:
+                self._late = max(self._late, known - base[0])
+            return _dated(steady, base, turns, self._zone)
+        if known is None:
+            known = self._start = _latest_year(steady[0], self._reference, self._zone)
+        dated = _dated(steady, [known] * len(steady), turns, self._zone)
         self._check(dated)
         return dated
 
