@@ -511,7 +511,7 @@ def test_disk_full(server, room, pace):
     slow_down(server, room, pace)
     users = room.take(100)
     deliverer = room.process(spool=full)
-    for _ in range(4):
+    for _ in range(3):
         deliverer.step()
     full.full = 3
     room.drain(deliverer)

@@ -1,7 +1,7 @@
 """Remembers over a kill what was sent and is not yet marked in the spool.
 
 Marking each login in the spool would cost a transaction, and that two or three waits for the
-disk, for every request. So logins are marked together, some fifty milliseconds' worth, and until
+disk, for every request. So logins are marked together, a fifth of a second's worth, and until
 then each is noted here: 24 bytes appended to a file, not forced to the disk. That is enough to
 survive the death of the process, `kill -9` included. A power failure may lose notes; then those
 logins are sent again, with the same checktime and id.
