@@ -207,9 +207,13 @@ class _Daemon:
             self._agent.flush()
 
     def introduce(self, say: Say) -> None:
-        """Say what is watched, what stands in the way, and where the logins are to be seen."""
+        """Say what is watched, what stands in the way, and where the logins are to be seen.
+
+        Whatever is written once that is said arrives, even if this process dies at that moment: how
+        far the logs were taken is in the spool then.
+        """
         self.look()
-        if self._spool.recovered and self._agent.flush():
+        if self._agent.flush() and self._spool.recovered:
             self._spool.settle()
         for line in about(self._tail.statuses()):
             say(line)

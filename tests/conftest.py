@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("chaos")
 
 settings.register_profile("quick", max_examples=100, deadline=None)
 settings.register_profile(
