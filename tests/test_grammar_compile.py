@@ -1,147 +1,19 @@
 """The generated code gives the reference's answers, for every line and every message."""
 
 import random
+import subprocess
+import sys
 from typing import ClassVar
 
-import pytest
+from grammar_lines import all_texts, message, rules
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logwatch_monitis.grammar.compile import compile_rule, generate, load, runtime
-from logwatch_monitis.grammar.interpret import match, match_line
+from logwatch_monitis.grammar.interpret import match
 from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.static import check, searches
-from logwatch_monitis.grammar.tree import MAX_MESSAGE, Hole, Line, Optional, Rule, Text
-from logwatch_monitis.grammar.unparse import unparse
-
-TEXTS = st.text("ab :;,{}", min_size=1, max_size=3)
-KINDS = st.sampled_from(["word", "word", "text", "text", "inside", "int", "ip", "host", "choice"])
-NAMES = ["user", "host", "service", "a", "b", "c", *[""] * 8]
-VALUES = [
-    "a",
-    "b b",
-    "",
-    "12",
-    "007",
-    "10.0.0.1",
-    "::1",
-    "::ffff:1.2.3.4",
-    "x.y",
-    "\x85",
-    "\t",
-    "²",
-]
-
-
-@st.composite
-def lines(draw):
-    """Return a line that keeps to the static rules, made of few characters that collide often."""
-    names = draw(st.permutations(NAMES))
-    rest = draw(st.sampled_from([None, None, 1, 2, 3]))
-    telling = draw(st.booleans())
-    parts = [Text("abc" + draw(TEXTS))] if telling else []
-    for turn in range(draw(st.integers(1, 4))):
-        mirrored = rest is not None and turn > rest
-        if draw(st.integers(0, 5)):
-            kind = "rest" if turn == rest else draw(KINDS)
-            parts.append(hole(names.pop(), kind))
-        for _ in range(draw(st.integers(0, 2))):
-            parts.append(draw(optionals(names, mirrored=mirrored)))
-        parts.append(Text(draw(st.sampled_from(["", "=="])) + draw(TEXTS)))
-    if not telling:
-        parts.append(Text("abc"))
-    ending = draw(st.integers(0, 3))
-    if ending == 1 and rest is None:
-        parts.append(hole(names.pop(), draw(KINDS)))
-    if ending == 2 and rest is None:
-        parts.append(Optional((Text(draw(TEXTS)), hole("r", "rest"), Text(draw(TEXTS)))))
-    return Line(tuple(merged(parts)))
-
-
-@st.composite
-def optionals(draw, names, *, mirrored):
-    """Return an optional part: text, perhaps a hole, perhaps text."""
-    pieces = [Text(draw(TEXTS))]
-    if names and draw(st.booleans()):
-        pieces.append(hole(names.pop(), draw(KINDS)))
-        if mirrored or draw(st.booleans()):
-            pieces.append(Text(draw(TEXTS)))
-    return Optional(tuple(pieces))
-
-
-def hole(name, kind):
-    """Return a hole; its choice is between words that texts hold too."""
-    return Hole(name, kind, ("a", "b", ";", "ab") if kind == "choice" else ())
-
-
-def merged(parts):
-    """Join texts that stand side by side, as the notation reads them."""
-    result = []
-    for part in parts:
-        if result and isinstance(part, Text) and isinstance(result[-1], Text):
-            result[-1] = Text(result[-1].text + part.text)
-        else:
-            result.append(part)
-    return result
-
-
-def speaks(line):
-    """Say whether the notation can express *line* and the static rules allow it."""
-    source = unparse(line)
-    try:
-        return source == source.strip() and parse_line(source) == line and not check(line)
-    except ValueError:
-        return False
-
-
-valid_lines = lines().filter(speaks)
-defaults = st.sampled_from(
-    [
-        {},
-        {"user": "root", "host": "{machine}", "a": "{program}"},
-        {"user": "{program}", "host": "::ffff:1.2.3.4", "a": "x"},
-        {"host": "h", "service": "{program}", "b": "{machine}"},
-        {"user": "u", "host": "h"},
-    ]
-)
-rules = st.builds(
-    Rule,
-    st.lists(valid_lines, min_size=1, max_size=3).map(tuple),
-    st.lists(valid_lines, max_size=1).map(tuple),
-    defaults,
-)
-
-
-def message(rule, rng):
-    """Return a message that a line of *rule* could have been made for, with some noise in it."""
-    line = rng.choice(rule.lines + rule.excepts)
-    texts = [text for one in rule.lines + rule.excepts for text in all_texts(one.parts)]
-    words = [word for part in line.parts for word in filling(part, rng)]
-    for _ in range(rng.choice([0, 0, 1, 2])):
-        place = rng.randrange(len(words) + 1)
-        words[place : place + rng.randrange(2)] = [rng.choice(texts + VALUES)]
-    return "".join(words).strip(" \t\r")
-
-
-def filling(part, rng):
-    """Yield texts that *part* can stand for."""
-    if isinstance(part, Text):
-        yield part.text
-    elif isinstance(part, Hole):
-        fitting = {"choice": ["a", ";"], "int": ["12"], "ip": ["::1"], "host": ["x.y"]}
-        yield rng.choice(VALUES if rng.random() < 0.2 else fitting.get(part.kind, ["x", "y"]))
-    elif rng.random() < 0.6:
-        for piece in part.parts:
-            yield from filling(piece, rng)
-
-
-def all_texts(parts):
-    """Yield every text of a line."""
-    for part in parts:
-        if isinstance(part, Optional):
-            yield from all_texts(part.parts)
-        elif isinstance(part, Text):
-            yield part.text
+from logwatch_monitis.grammar.static import searches
+from logwatch_monitis.grammar.tree import MAX_MESSAGE, Rule
 
 
 @given(rules, st.integers(0, 2**32))
@@ -161,6 +33,7 @@ def test_compiled_code_answers_like_the_reference(rule, seed):
 class Counting(str):
     """A message that counts how many characters ``find`` looks at, reversed or not."""
 
+    __slots__ = ()
     looked_at: ClassVar[int] = 0
 
     def find(self, text, start=0, end=None):
@@ -190,3 +63,65 @@ def test_no_message_is_searched_more_often_than_the_static_cost_says(rule, seed)
         function(Counting(text), "m", "p")
 
         assert Counting.looked_at <= allowed * len(text)
+
+
+LINE = "Accepted {method} for {user:text} from {host:ip} port {port:int}{? {proto:ssh1|ssh2}}"
+
+
+def test_the_source_depends_on_the_rule_alone():
+    """The same rule gives the same text in two processes with other hash seeds."""
+    rule = "from logwatch_monitis.grammar import compile, notation, tree\n"
+    rule += f"line = notation.parse_line({LINE!r})\n"
+    rule += "print(compile.generate(tree.Rule((line, line), (line,), {'x': '{machine}'})))"
+
+    def run(seed):
+        command = [sys.executable, "-c", rule]
+        env = {"PYTHONHASHSEED": seed}
+        return subprocess.run(command, env=env, capture_output=True, check=True).stdout
+
+    assert b"def match(" in run("1")
+    assert run("1") == run("2")
+
+
+def test_source_from_a_cache_is_loaded_with_shared_memory_of_hosts():
+    """Functions loaded with one runtime share the hosts that were checked."""
+    names = runtime()
+    function = load(generate(Rule((parse_line(LINE),))), names)
+
+    function("Accepted password for a from ::ffff:192.0.2.7 port 1", "m", "p")
+
+    expected = {"::ffff:192.0.2.7": "192.0.2.7"}
+    assert expected == names["IPS"]
+
+
+def test_a_message_over_the_limit_is_not_tried():
+    """65,536 characters may match, one more may not; the reference agrees."""
+    rule = Rule((parse_line("abc {r:rest}"),), (), {"user": "u", "host": "h"})
+    longest = "abc " + "x" * (MAX_MESSAGE - 4)
+    function = compile_rule(rule).match
+
+    assert ("u", "h", None, {"r": longest[4:]}) == function(longest, "m", "p")
+    assert function(longest + "x", "m", "p") is None
+    assert match(rule, longest + "x", "m", "p") is None
+
+
+def test_lines_that_begin_alike_are_read_once_up_to_where_they_differ():
+    """The text that three lines share is searched for once in the source."""
+    sources = [f"{{user}} : {{? }}{name}={{a:rest}}" for name in ("TTY", "PWD", "HOST")]
+
+    source = generate(Rule(tuple(map(parse_line, sources)), (), {"host": "{machine}"}))
+
+    expected = 1
+    assert expected == source.count("m.find(' : '")
+
+
+def test_many_lines_that_begin_alike_stay_within_what_python_allows():
+    """Thirty lines, each beginning with the one before, compile and answer."""
+    sources = [
+        "abc {user}" + "".join(f" {c}{{}}" for c in "defghijklmnopqrstuvwxyz"[:n])
+        for n in range(23)
+    ]
+    rule = Rule(tuple(map(parse_line, reversed(sources))), (), {"host": "h"})
+
+    expected = ("bob", "h", None, {})
+    assert expected == compile_rule(rule).match("abc bob dx ey", "m", "p")

@@ -225,7 +225,8 @@ class _Reader:
             self.optional(part, following)
         else:
             self.hole(part, following)
-            self.stands = _standing(part, following)
+            fixed = following.fixed or ""
+            self.stands = fixed[:1] if part.kind == "inside" else fixed
 
     def literal(self, text: str) -> None:
         """Read text, which may be known to stand here."""
@@ -426,13 +427,6 @@ def _answers(line: Line, defaults: Mapping[str, str]) -> bool:
     """Say whether *line* can name a user and a host at all."""
     names = {hole.name for hole, _ in line.holes()}
     return all(name in names or is_user(defaults.get(name, "")) for name in ("user", "host"))
-
-
-def _standing(hole: Hole, following: _Next) -> str:
-    """Return what is known to stand behind *hole* once its end has been found."""
-    if following.optional or following.fixed is None:
-        return ""
-    return following.fixed[0] if hole.kind == "inside" else following.fixed
 
 
 def _words(hole: Hole) -> str:

@@ -91,12 +91,18 @@ def searches(line: Line) -> int:
     optional parts in a row are searched for from the same place, every text once: a text that
     was not found before the hole's end stands for a part that is passed over, and one that was
     found is paid for by the search for what follows it. One more stands for checking what the
-    holes hold.
+    holes hold. A long text counts more: CPython takes up to text times message where less than
+    30,000 characters are searched for less than 100.
     """
     rest = _rest_index(line.parts)
     left = _chains(line.parts[: rest + 1], mirrored=False)
     right = _chains(line.parts[rest + 1 :][::-1], mirrored=True)
-    return max(len({text for text, _ in chain}) for chain in (*left, *right)) + 1
+    return max(sum(_weight(text) for text in dict(chain)) for chain in (*left, *right)) + 1
+
+
+def _weight(text: str) -> int:
+    """Return how many searches of 0.2 ms stand for the worst search for *text*."""
+    return 1 + min(len(text), 99) // 20
 
 
 def check_name(name: str) -> Fault | None:
@@ -190,7 +196,7 @@ def _meeting(before: Sequence[Piece], piece: Piece) -> Iterator[Fault]:
     if not holes or not isinstance(piece, Hole):
         return
     start, end = holes[-1].column, piece.column + piece.length
-    if holes[-1].column + holes[-1].length == piece.column:
+    if holes[-1] is before[-1]:
         hint = "put the text that stands between them"
         yield Fault(start, end - start, "nothing separates these two fields", hint)
     else:
