@@ -110,9 +110,11 @@ def test_a_zipped_package_finds_its_patterns(environment, wheel, tmp_path):
     """Run from a zip file, the package reads its patterns out of it."""
     python, variables = environment / "python", {"PYTHONPATH": str(wheel)}
     words = [python, "-c", "import logwatch_monitis; print(logwatch_monitis.__file__)"]
-    origin = subprocess.run(words, capture_output=True, text=True, env=variables, check=True).stdout
+    shown = subprocess.run(
+        words, capture_output=True, text=True, env=variables, cwd=tmp_path, check=True
+    )
 
-    assert origin.startswith(str(wheel))
+    assert shown.stdout.startswith(str(wheel))
     logins = scan(python, "-m", "logwatch_monitis", home=tmp_path, **variables)
     assert len(logins) == LOGINS_OF_THE_EXAMPLE
 
