@@ -233,14 +233,18 @@ class History:
             years = StreamYears(self.zone, reference=file.reference, start_year=year)
             scanner = self._scanner(file.path, years, Ordinals(saved))
             held: list[Piece] | None = [] if file.path != STDIN else None
-            for piece in self._pieces(scanner):
-                if held is None:
-                    yield piece
-                    continue
-                held.append(piece)
-                if scanner.counts.logins > _RESTARTABLE:
-                    yield from held
-                    held = None
+            damage: ArchiveDamagedError | None = None
+            try:
+                for piece in self._pieces(scanner):
+                    if held is None:
+                        yield piece
+                        continue
+                    held.append(piece)
+                    if scanner.counts.logins > _RESTARTABLE:
+                        yield from held
+                        held = None
+            except ArchiveDamagedError as error:
+                damage = error
             if not years.overrun or held is None:
                 break
             year = years.start_year
@@ -251,6 +255,8 @@ class History:
             hint = f"give --year {years.start_year}"
             message = f"{file.path}: it spans more years than its time stamp allows ({hint})"
             self.failures.append(Failure(file.path, message, denied=False))
+        if damage:
+            raise damage
 
     def _scanner(self, path: str, years: Years | StreamYears, ordinals: Ordinals) -> Scanner:
         timeline = Timeline.history(self.zone, years)

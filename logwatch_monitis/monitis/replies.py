@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 __all__ = ["MAX_REPLY", "element_value", "parse_json", "parse_xml", "render_json", "render_xml"]
 
-MAX_REPLY = 1_048_576
+MAX_REPLY = 16 * 1024 * 1024
 MAX_DEPTH = 32
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
