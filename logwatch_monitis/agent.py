@@ -97,6 +97,7 @@ class Agent:
         machine: the name for lines that name no machine.
         ignore: says which logins are counted and not sent.
         sent: called after new logins went into the spool, to wake the delivery.
+        leave: says that the process is to end; then no more is read than has been.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Agent:
         events: Events,
         ignore: Ignore | None = None,
         sent: Callable[[], None] = lambda: None,
+        leave: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tail = tail
         self._spool = spool
@@ -121,6 +123,7 @@ class Agent:
         self._events = events
         self._ignore = ignore or Ignore()
         self._sent = sent
+        self._leave = leave
         self._ordinals = {log: row.ordinals for log, row in spool.positions().items()}
         self._held = _Held()
         self._paused = False
@@ -140,7 +143,7 @@ class Agent:
             state.scanner.use(rules)
 
     def step(self) -> None:
-        """Take everything that is there now.
+        """Take everything that is there now, unless it is time to leave.
 
         Raises:
             SpoolDamagedError: the spool was replaced; all logs are to be read again.
@@ -151,6 +154,8 @@ class Agent:
             self._take(chunk)
             full = self._held.size >= POSITIONS_EVERY_BYTES
             if (self._held.logins or full) and not self._flush():
+                return
+            if self._leave():
                 return
         if self._clock.monotonic() - self._positions_at >= POSITIONS_EVERY_S:
             self.flush()

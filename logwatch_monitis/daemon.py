@@ -124,7 +124,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(stop.listening())
         stack.enter_context(Locks(config.state_directory, clock).take("run"))
-        daemon = _Daemon(config, clock, waker, stack)
+        daemon = _Daemon(config, clock, waker, stack, stop)
         daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
         daemon.introduce(say)
         while not stop.wanted:
@@ -147,12 +147,15 @@ def _refuse_journal(config: Config) -> None:
 class _Daemon:
     """The parts of a running agent, and the loop's body."""
 
-    def __init__(self, config: Config, clock: Clock, waker: ThreadWaker, stack: ExitStack) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, waker: ThreadWaker, stack: ExitStack, stop: _Stop
+    ) -> None:
         self._config = config
         self._holder = RulesHolder(config.patterns)
         self._clock = clock
         self._waker = waker
         self._stack = stack
+        self._stop = stop
         self._events: Events = LogEvents()
         self._monitor: MonitorProcess | None = None
         self._page = ""
@@ -201,7 +204,7 @@ class _Daemon:
             self._events(PatternsRefused(self._holder.error))
 
     def finish(self) -> None:
-        """Take what is there, and note how far that was."""
+        """Take what is there, if it is little, and note how far that was."""
         with suppress(SpoolDamagedError):
             self._agent.step()
             self._agent.flush()
@@ -252,6 +255,7 @@ class _Daemon:
             events=self._events,
             ignore=Ignore(ignore.users, ignore.hosts, ignore.services),
             sent=self._wake_sender,
+            leave=lambda: self._stop.wanted,
         )
 
     def _wake_sender(self) -> None:
