@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from logwatch_monitis.grammar.kinds import (
+    MAX_INT,
     is_host,
     is_int,
     is_ip,
@@ -35,7 +36,7 @@ __all__ = ["Answer", "Miss", "fill", "first_line", "match", "match_line", "spans
 _CHECKS = {"word": is_word, "int": is_int, "ip": is_ip, "host": is_host}
 _DEMANDS = {
     "word": "is one word, without blanks",
-    "int": "is digits only, 20 at most",
+    "int": "is digits only",
     "ip": "is an IPv4 or IPv6 address",
     "host": "is an address or a host name",
 }
@@ -253,6 +254,8 @@ def _refusal(hole: Hole, value: str) -> str:
     """Return what *value* should have been, '' if *hole* may hold it."""
     if hole.kind == "choice" and value not in hole.choices:
         return f"is one of {', '.join(hole.choices)}"
+    if hole.kind == "int" and len(value) > MAX_INT and value.isdigit():
+        return f"has at most {MAX_INT} digits"
     if hole.kind in _CHECKS and not _CHECKS[hole.kind](value):
         return _DEMANDS[hole.kind]
     if hole.name == "host" and not is_host(value):

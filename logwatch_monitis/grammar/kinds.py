@@ -8,6 +8,7 @@ from collections.abc import Callable
 from logwatch_monitis.grammar.tree import BLANKS
 
 __all__ = [
+    "MAX_INT",
     "Checked",
     "addresses",
     "hosts",
@@ -20,6 +21,9 @@ __all__ = [
     "without_mapping",
 ]
 
+#: Digits of an ``int``: an unsigned 64-bit number has as many.
+MAX_INT = 20
+
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _ipv4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}").fullmatch
 _group = re.compile(r"[0-9A-Fa-f]{1,4}").fullmatch
@@ -31,7 +35,6 @@ odd_blank = re.compile(f"[{BLANKS[1:]}]").search
 
 _MAX_IP = 64
 _MAX_HOST = 253
-_MAX_INT = 20
 _GROUPS = 8
 
 
@@ -41,8 +44,8 @@ def is_word(text: str) -> bool:
 
 
 def is_int(text: str) -> bool:
-    """Say whether *text* is 1 to 20 ASCII digits: an unsigned 64-bit number has 20."""
-    return len(text) <= _MAX_INT and text.isdigit() and text.isascii()
+    """Say whether *text* is 1 to 20 ASCII digits."""
+    return len(text) <= MAX_INT and text.isdigit() and text.isascii()
 
 
 def is_ip(text: str) -> bool:
