@@ -221,7 +221,7 @@ def test_stream_whose_later_lines_have_their_year():
     log = Log(moments, iso=range(400, len(moments)))
     years = StreamYears(UTC, reference=seconds(2026, 2, 25))
     log.read(years, block=4096)
-    assert (True, 2023) == (years.overrun, years.start_year)
+    assert (years.overrun, years.start_year) == (True, 2023)
     again = StreamYears(UTC, reference=seconds(2026, 2, 25), start_year=2023)
     assert log.truth() == log.read(again, block=4096)
 

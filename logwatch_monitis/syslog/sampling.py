@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -21,7 +20,8 @@ YEAR = 366 * DAY
 _BEFORE_MONTH = (0, *accumulate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30)))
 _HEADER = 128  # bytes of a line that hold its time in every form
 _EVERY_LINE = 32_768  # up to this size each line is looked at
-_GRID = 128  # samples of anything larger, before gaps are closed
+_FEW = 8  # samples of anything larger: enough where they lie within a day of each other
+_GRID = 128  # samples otherwise, before gaps are closed
 _NEAR = 7 * DAY  # gaps in time longer than this are looked into
 _WINDOWS = (1024, 65_536)  # bytes in which the next readable line is sought
 _MOST = 4096  # looks into gaps, for files that mix times far apart throughout
@@ -73,18 +73,27 @@ def sample_block(data: bytes, offset: int) -> list[Sample]:
 def _sample(fetch: _Fetch, size: int) -> list[Sample]:
     if size <= _EVERY_LINE:
         return list(_stamps(fetch(0, size), 0))
-    found: dict[int, Sample] = {}
-    for place in range(0, size, size // _GRID):
-        sample = _sample_at(fetch, place, size)
-        if sample is not None:
-            found[sample.offset] = sample
-    last = _last_sample(fetch, size)
-    if last is not None:
-        found[last.offset] = last
-    samples = sorted(found.values())
+    samples = _grid(fetch, size, _FEW)
+    if all(_is_even(early, late) for early, late in pairwise(samples)):
+        return samples
+    samples = _grid(fetch, size, _GRID)
     looks = iter(range(_MOST))
     closed = [s for a, b in pairwise(samples) for s in _between(fetch, a, b, looks)]
     return closed + samples[-1:]
+
+
+def _is_even(early: Sample, late: Sample) -> bool:
+    """Return whether nothing between two neighbours can be in doubt."""
+    written = early.reading.year is not None and late.reading.year is not None
+    return written or apart(early.position, late.position) <= DAY
+
+
+def _grid(fetch: _Fetch, size: int, count: int) -> list[Sample]:
+    """Return up to *count* samples evenly over the file, and its last line's."""
+    places = range(0, size, size // count)
+    found = [_sample_at(fetch, place, size) for place in places]
+    found.append(_last_sample(fetch, size))
+    return sorted({sample for sample in found if sample is not None})
 
 
 def _between(fetch: _Fetch, early: Sample, late: Sample, looks: Iterator[int]) -> Iterator[Sample]:
@@ -125,11 +134,15 @@ def _sample_at(fetch: _Fetch, place: int, limit: int) -> Sample | None:
 
 
 def _last_sample(fetch: _Fetch, size: int) -> Sample | None:
-    begin = max(size - _WINDOWS[-1], 0)
-    data = fetch(begin, size - begin)
-    skip = data.find(b"\n") + 1
-    last = deque(_stamps(data[skip:], begin + skip), maxlen=1)
-    return last[0] if last else None
+    start = max(size - _WINDOWS[-1], 0)
+    data = fetch(start, size - start)
+    end = len(data)
+    while (begin := data.rfind(b"\n", 0, max(end - 1, 0)) + 1) > 0:
+        sample = next(_stamps(data[begin:end], start + begin), None)
+        if sample is not None:
+            return sample
+        end = begin
+    return None
 
 
 def _stamps(data: bytes, offset: int) -> Iterator[Sample]:
