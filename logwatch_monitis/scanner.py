@@ -81,7 +81,8 @@ class Scanner:
     def use(self, rules: RuleSet) -> None:
         """Go on with other rules."""
         self.rules = rules
-        self._search = make_search(rules.literals)
+        self._search = make_search(rules.literals, rules.decoys)
+        self._decoys = len(rules.literals)
 
     def feed(self, block: bytes, offset: int = 0) -> list[Login]:
         """Return the logins of a block of whole lines, in their order.
@@ -94,8 +95,8 @@ class Scanner:
         self.timeline.learn(block, offset)
         found = []
         end = -1
-        for place in self._search(block):
-            if place < end:
+        for number, place, _ in self._search(block):
+            if place < end or number >= self._decoys:
                 continue
             begin = block.rfind(b"\n", 0, place) + 1
             end = block.find(b"\n", place)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-__all__ = ["Search", "make_search", "plain_search"]
+__all__ = ["Hit", "Search", "make_search", "plain_search"]
 
-Search = Callable[[bytes], list[int]]
-"""Takes a block, returns the ascending positions where some literal begins."""
+Hit = tuple[int, int, int]
+"""The literal's number, where it begins, where it ends."""
+Search = Callable[[bytes], list[Hit]]
+"""Takes a block, returns hits in ascending order."""
 
 
-def make_search(literals: Sequence[bytes]) -> Search:
+def make_search(literals: Sequence[bytes], decoys: Sequence[bytes] = ()) -> Search:
     """Return a search for *literals*, the fastest that is installed.
 
-    A literal that begins inside another one's match is not reported on its own: the places tell
-    lines apart, not literals, so literals must not hold a line end.
+    A literal that begins inside another one's match is not reported on its own: hits tell
+    lines apart, not literals, so literals must not hold a line end. A literal that begins inside a
+    decoy is not wanted; decoys are numbered behind the literals, so that they can be passed over.
     """
     if not literals:
         return _nothing
@@ -27,28 +30,30 @@ def make_search(literals: Sequence[bytes]) -> Search:
         from ahocorasick_rs import BytesAhoCorasick, MatchKind
     except ImportError:  # no wheel for this machine
         return plain_search(literals)
-    find = BytesAhoCorasick(literals, matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes
-
-    def search(block: bytes) -> list[int]:
-        return [start for _, start, _ in find(block)]
-
-    return search
+    automaton = BytesAhoCorasick([*literals, *decoys], matchkind=MatchKind.LeftmostFirst)
+    find: Search = automaton.find_matches_as_indexes
+    return find
 
 
 def plain_search(literals: Sequence[bytes]) -> Search:
-    """Return a search that uses ``bytes.find`` alone: slower, with the same lines found."""
+    """Return a search that uses ``bytes.find`` alone: slower, and finds every line wanted."""
 
-    def search(block: bytes) -> list[int]:
-        places: set[int] = set()
-        for literal in literals:
+    def search(block: bytes) -> list[Hit]:
+        hits: list[Hit] = []
+        for number, literal in enumerate(literals):
             at = block.find(literal)
             while at >= 0:
-                places.add(at)
+                hits.append((number, at, at + len(literal)))
                 at = block.find(literal, at + len(literal))
-        return sorted(places)
+        hits.sort(key=_place)
+        return hits
 
     return search
 
 
-def _nothing(_block: bytes) -> list[int]:
+def _place(hit: Hit) -> int:
+    return hit[1]
+
+
+def _nothing(_block: bytes) -> list[Hit]:
     return []

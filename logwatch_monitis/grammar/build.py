@@ -13,6 +13,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from logwatch_monitis.errors import DocumentError, Problem
+from logwatch_monitis.grammar.decoys import Asker, choose_decoys
 from logwatch_monitis.grammar.files import FileSource, RuleSource, Sample, read_file
 from logwatch_monitis.grammar.literals import Need, choose
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, PatternFile, Rule
@@ -52,10 +53,13 @@ def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
     echoes = frozenset(_echoes(files))
     problems += _contradictions(enabled, echoes)
     wanted = [file for file in enabled if _wanted(file, enabled, services)]
+    askers = [_asker(file, rule) for file in wanted for rule in file.rules]
+    literals = choose(asker.need for asker in askers)
     return BuiltSet(
         rules=tuple(_built(file, rule) for file in wanted for rule in file.rules),
         files=tuple(map(_summary, files)),
-        literals=choose(_need(file, rule) for file in wanted for rule in file.rules),
+        literals=literals,
+        decoys=choose_decoys(askers, literals, echoes),
         echoes=echoes,
         warnings=tuple(problems),
     )
@@ -147,6 +151,10 @@ def _starts(rule: RuleSource) -> tuple[str, ...]:
     first = [pattern.line.parts[0] for pattern in rule.lines]
     texts = [part.text for part in first if isinstance(part, Text)]
     return tuple(dict.fromkeys(texts)) if len(texts) == len(first) else ()
+
+
+def _asker(file: _File, rule: Compiled) -> Asker:
+    return Asker(rule.tree, _need(file, rule), rule.source.programs, file.source.pam is None)
 
 
 def _need(file: _File, rule: Compiled) -> Need:

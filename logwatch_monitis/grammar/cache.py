@@ -97,15 +97,23 @@ def _pack(built: BuiltSet) -> tuple[Any, ...]:
         (w.path, w.line, w.column, w.message, w.text, w.length, w.hint, w.severity)
         for w in built.warnings
     )
-    return tuple(map(tuple, built.rules)), files, built.literals, built.echoes, warnings
+    return (
+        tuple(map(tuple, built.rules)),
+        files,
+        built.literals,
+        built.decoys,
+        built.echoes,
+        warnings,
+    )
 
 
 def _unpack(data: tuple[Any, ...]) -> BuiltSet:
-    rules, files, literals, echoes, warnings = data
+    rules, files, literals, decoys, echoes, warnings = data
     return BuiltSet(
         tuple(map(BuiltRule._make, rules)),
         tuple(PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in files),
         literals,
+        decoys,
         echoes,
         tuple(Problem(*warning) for warning in warnings),
     )

@@ -1,9 +1,10 @@
 """Chooses the texts that a whole log is searched for before any line of it is looked at.
 
-Every line that a rule matches must hold one of them. Few texts are searched at many gigabytes a
-second, a dozen at a tenth of that; and each line found costs microseconds. So texts are shared
-where they can be, and rare ones are preferred. How rare a text is in an authentication log is
-judged by the lines below, which are a busy server's everyday ones.
+Every line that a rule matches must hold one of them. The vector searcher takes eight texts through
+a log at 10 GB/s and eighteen at 3; a line that is found and proves to be no login costs 2 µs. So
+texts are shared where they can be, and rare ones are preferred. How rare a text is in an
+authentication log is judged by the lines below, a busy server's everyday ones. Logins are not
+among them: each is found by some text anyway.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.grammar.tree import telling
 
-__all__ = ["Need", "choose"]
+__all__ = ["Need", "choose", "is_everyday"]
 
 _EVERYDAY = (
     (300, "sshd[1]: Failed password for invalid user admin from 10.0.0.1 port 40000 ssh2"),
@@ -26,26 +27,29 @@ _EVERYDAY = (
     (100, "sshd[1]: Disconnected from invalid user admin 10.0.0.1 port 40000 [preauth]"),
     (200, "sshd[1]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh"),
     (100, "sshd[1]: pam_unix(sshd:auth): check pass; user unknown"),
-    (60, "CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"),
     (60, "CRON[1]: pam_unix(cron:session): session closed for user root"),
-    (30, "sshd[1]: Accepted publickey for deploy from 10.0.0.1 port 4 ssh2: ED25519 SHA256:x"),
-    (30, "sshd[1]: pam_unix(sshd:session): session opened for user deploy(uid=1) by (uid=0)"),
     (30, "sshd[1]: pam_unix(sshd:session): session closed for user deploy"),
     (30, "systemd-logind[1]: New session 12 of user deploy."),
     (30, "systemd-logind[1]: Session 12 logged out. Waiting for processes to exit."),
     (30, "systemd[1]: Started session-12.scope - Session 12 of User deploy."),
-    (10, "sudo: deploy : TTY=pts/0 ; PWD=/srv ; USER=root ; COMMAND=/usr/bin/systemctl status"),
-    (10, "sudo: pam_unix(sudo:session): session opened for user root(uid=0) by deploy(uid=1)"),
-    (10, "sudo: pam_unix(sudo:session): session closed for user root"),
+    (30, "sudo: pam_unix(sudo:session): session closed for user root"),
     (20, 'vsftpd[1]: CONNECT: Client "10.0.0.1"'),
     (20, 'vsftpd[1]: [admin] FAIL LOGIN: Client "10.0.0.1"'),
     (100, "kernel: [UFW BLOCK] IN=eth0 OUT= MAC=0 SRC=10.0.0.1 DST=10.0.0.2 LEN=40 TTL=249"),
     (50, "dbus-daemon[1]: [system] Successfully activated service 'org.freedesktop.nm' on bus"),
     (50, "systemd[1]: Listening on socket to activate the service."),
+    # Ten times as many, but decoys (`decoys`) keep them from being looked at.
+    (3, "crond[1]: pam_unix(crond:session): session opened for user root(uid=0) by (uid=0)"),
+    (3, "systemd[1]: pam_unix(systemd-user:session): session opened for user deploy by (uid=0)"),
+    (3, "su[1]: pam_unix(su-l:session): session opened for user root by deploy(uid=1)"),
+    (3, "su[1]: pam_unix(su:session): session opened for user root by deploy(uid=1)"),
+    (6, "CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"),
+    (3, "sshd[1]: pam_unix(sshd:session): session opened for user deploy(uid=1) by (uid=0)"),
+    (3, "sudo: pam_unix(sudo:session): session opened for user root(uid=0) by deploy(uid=1)"),
 )
-_SEARCH_COST = 12
+_SEARCH_COST = 2
 """What one text more costs, in weights of everyday lines."""
-_SHORTNESS = 1000
+_SHORTNESS = 50
 """Divided by the square of a text's length: what chance costs in lines that are not listed."""
 _WORDS = re.compile(r"\s+|\S+")
 
@@ -78,6 +82,11 @@ def choose(needs: Iterable[Need]) -> tuple[bytes, ...]:
             chosen = others
     texts = {text for offer in chosen for text in offer}
     return tuple(sorted(text.encode() for text in texts if not _covered(text, texts)))
+
+
+def is_everyday(text: str) -> bool:
+    """Say whether a busy server's lines hold *text*."""
+    return any(text in line for _, line in _EVERYDAY)
 
 
 class _Slot(NamedTuple):

@@ -103,12 +103,13 @@ class BuiltSet(NamedTuple):
 
     Attributes:
         echoes: PAM services whose session lines repeat what another line says.
-        literals, warnings: see `RuleSet`.
+        literals, decoys, warnings: see `RuleSet`.
     """
 
     rules: tuple[BuiltRule, ...]
     files: tuple[PatternFile, ...]
     literals: tuple[bytes, ...]
+    decoys: tuple[bytes, ...]
     echoes: frozenset[str]
     warnings: tuple[Problem, ...]
 
@@ -135,6 +136,7 @@ class RuleSet:
     Attributes:
         files: every pattern file found, by name; also those that are not in force.
         literals: every line of a log that some rule matches holds one of these bytes.
+        decoys: a literal that begins within one of these is not the one that finds a login.
         programs: the programs that rules name; a rule for any program is not among them.
         warnings: problems that do not keep the set from being used.
     """
@@ -142,6 +144,7 @@ class RuleSet:
     def __init__(self, built: BuiltSet) -> None:
         self.files = built.files
         self.literals = built.literals
+        self.decoys = built.decoys
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
