@@ -434,7 +434,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Take a request of either kind."""
         monitor = self.server.monitor
         parts = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length).decode()
+        if len(body) < length:  # whoever asks was killed amid the request
+            return
         pairs = parse_qsl(parts.query or body, keep_blank_values=True)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, parts.path, dict(pairs), headers)

@@ -40,16 +40,21 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.page = ""
 
-    def start(self, *words: str) -> "Running":
-        """Start it, and wait until it has said what it watches and where the logins go."""
+    def launch(self, *words: str) -> "Running":
+        """Start it, and do not wait."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*self.before, sys.executable, "-m", "logwatch_monitis", *self.words, *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        return self
+
+    def start(self, *words: str) -> "Running":
+        """Start it, and wait until it has said what it watches and where the logins go."""
+        process = self.launch(*words).process
         ready = re.compile(r"^The (?:page is at|logins go to) (\S+)$", re.MULTILINE)
-        eventually(lambda: ready.search(self.text()) or self.process.poll() is not None)
+        eventually(lambda: ready.search(self.text()) or process.poll() is not None)
         said = ready.search(self.text())
         assert said, self.text()
         self.page = said[1]
