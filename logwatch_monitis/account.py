@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from logwatch_monitis._version import VERSION
+from logwatch_monitis.access import permission_hint
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config import Config
 from logwatch_monitis.delivery import DeliveryStatus
@@ -37,12 +38,9 @@ def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
 
 
 def _remedy(source: SourceStatus) -> str:
-    if "ermission denied" not in source.detail or os.geteuid() == 0:
+    if "ermission denied" not in source.detail:
         return ""
-    return (
-        "; log files belong to root and the group adm: run it with sudo, or join the group with"
-        " 'sudo usermod -aG adm $USER' and log in again"
-    )
+    return f"; {permission_hint(source.log)}"
 
 
 class Account:

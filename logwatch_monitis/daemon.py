@@ -326,8 +326,7 @@ def print_logins(
         stack.enter_context(stop.listening())
         stack.callback(tail.close)
         stack.callback(watcher.close)
-        for line in about(tail.statuses()):
-            say(line)
+        introduced = False
         while not stop.wanted:
             for chunk in tail.read():
                 if chunk.log not in scanners:
@@ -336,6 +335,9 @@ def print_logins(
                         rules, timeline, machine=config.machine, path=chunk.path
                     )
                 writer.write(scanners[chunk.log].feed(chunk.data, chunk.offset))
+            for line in () if introduced else about(tail.statuses()):
+                say(line)
+            introduced = True
             watcher.watch(tail.directories())
             waker.wait(LOOK_EVERY_S)
     writer.close()

@@ -17,6 +17,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.access import permission_hint
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
@@ -88,7 +89,7 @@ def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
     """
     found: dict[object, str] = {}
     for name in names:
-        for path in _expand(name):
+        for path in _expand(name, failures):
             try:
                 identity = path if path == STDIN else _identity(path)
             except OSError as error:
@@ -98,14 +99,19 @@ def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
     return list(found.values())
 
 
-def _expand(name: str) -> list[str]:
+def _expand(name: str, failures: list[Failure]) -> list[str]:
+    """Return the paths meant by one name; what matches nothing stands for itself."""
     if name == STDIN:
         return [name]
-    if Path(name).is_dir():
+    try:
         return sorted(entry.path for entry in os.scandir(name) if entry.is_file())
-    if not glob.has_magic(name) or os.path.lexists(name):
+    except NotADirectoryError:
         return [name]
-    return sorted(glob.glob(name))  # noqa: PTH207 - keeps paths as written
+    except FileNotFoundError:
+        return sorted(glob.glob(name)) or [name]  # noqa: PTH207 - keeps paths as written
+    except OSError as error:
+        failures.append(_failure(name, error))
+        return []
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -117,7 +123,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 def _failure(path: str, error: OSError) -> Failure:
     denied = isinstance(error, PermissionError)
-    hint = " (log files belong to root and the group adm: use sudo, or join adm)" if denied else ""
+    hint = f" ({permission_hint(path)})" if denied else ""
     reason = (error.strerror or str(error)).lower()
     return Failure(path, f"{path}: cannot be read: {reason}{hint}", denied)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from logwatch_monitis.config import Config
 from logwatch_monitis.control import SOCKET_NAME
@@ -14,11 +17,12 @@ from logwatch_monitis.errors import SetupError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.seams import Clock, Events, ThreadWaker
+from logwatch_monitis.seams import Clock, Event, Events, ThreadWaker
 from logwatch_monitis.spool import Locks, Spool
 
 __all__ = [
     "PORTS_TRIED",
+    "DeliveryBroke",
     "Embedded",
     "Sender",
     "embedded_client",
@@ -29,6 +33,7 @@ __all__ = [
 PORTS_TRIED = 20
 NOTES = "delivery.notes"
 LOCK_POLL_S = 2.0
+RESTART_S = 5.0
 HANDOVER_S = 20.0
 """How long a monitor that another process of ours still runs may take to end."""
 
@@ -113,6 +118,17 @@ def _client(config: Config, url: str, api_key: str, secret_key: str, clock: Cloc
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryBroke(Event):
+    """The delivery ended by a mistake of this program; it is started again."""
+
+    error: str
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        return f"The delivery broke off ({self.error}) and is started again; nothing is lost"
+
+
 class Sender:
     """Delivers in a thread of its own, as soon as no other process does."""
 
@@ -122,8 +138,11 @@ class Sender:
         """Prepare; `start` starts the thread."""
         self._locks = Locks(config.state_directory, clock)
         self._waker = ThreadWaker()
+        self._events = events
         self._leaving = threading.Event()
-        self._deliverer = Deliverer(
+        self._delivering = False
+        self._new = partial(
+            Deliverer,
             spool,
             client,
             clock=clock,
@@ -133,6 +152,7 @@ class Sender:
             agent=config.machine,
             notes=config.state_directory / NOTES,
         )
+        self._deliverer = self._new()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     @property
@@ -151,8 +171,9 @@ class Sender:
     def stop(self) -> None:
         """Let the request under way finish for a few seconds, and give up the lock."""
         self._leaving.set()
-        if self._thread.is_alive():
+        if self._delivering:
             self._deliverer.stop()
+        if self._thread.is_alive():
             self._thread.join(LOCK_POLL_S)
 
     def _run(self) -> None:
@@ -160,4 +181,15 @@ class Sender:
             if self._leaving.wait(LOCK_POLL_S):
                 return
         with lock:
+            self._delivering = True
+            while not self._deliver() and not self._leaving.wait(RESTART_S):
+                self._deliverer = self._new()
+
+    def _deliver(self) -> bool:
+        """Deliver until told to stop; return False if that ended in any other way."""
+        try:
             self._deliverer.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do
+            self._events(DeliveryBroke(f"{type(error).__name__}: {error}"))
+            return False
+        return True

@@ -11,6 +11,8 @@ from real_monitor import running_monitor
 
 from logwatch_monitis import config
 from logwatch_monitis.control import Control
+from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.spool import Spool
 
 EXAMPLES = [
     pytest.param(command.example, id=" ".join(words))
@@ -60,6 +62,8 @@ def test_the_example_works(example, home, configuration, monkeypatch):
     if words[0] in ("run", "serve"):
         assert served(words) == 0
         return
+    with Spool.open(home / "state", clock=SystemClock(), events=lambda event: None):
+        pass
     with running_monitor(home / "state" / "monitor") as (_, caller):
         caller.make_monitor("loginMonitor")
         page = {"monitor": {"url": "embedded", "page": caller.address.url}}

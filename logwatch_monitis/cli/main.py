@@ -28,6 +28,7 @@ COMMANDS = {
     "patterns": "List, check, show, make and edit pattern files.",
     "monitor": "Work on the custom monitor by hand.",
     "serve": "Run the embedded custom monitor for many agents until it is stopped.",
+    "spool": "Look after logins that the monitor refused.",
     "status": "Show what the running agent does.",
     "check": "See whether everything is ready to run.",
 }
