@@ -3,7 +3,8 @@
     python benchmarks/grammar_cost.py
 
 Prints microseconds a message and the ratio to our own generated code, all in one run because
-absolute figures move with the machine; then milliseconds for hostile lines at the greatest length.
+absolute figures move with the machine; then milliseconds for the most hostile rules and messages
+that are allowed.
 google-re2 is measured where it is installed.
 """
 
@@ -20,7 +21,7 @@ import pyparsing as pp
 from logwatch_monitis.grammar.compile import Match, compile_rule
 from logwatch_monitis.grammar.interpret import match
 from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.static import MAX_SEARCHES, check, check_cost
+from logwatch_monitis.grammar.static import MAX_SEARCHES, check, check_cost, searches
 from logwatch_monitis.grammar.tree import MAX_LINE, MAX_MESSAGE, Rule
 
 LINE = (
@@ -37,6 +38,7 @@ MESSAGES = {
     "miss": "Failed password for root from 10.0.0.5 port 50022 ssh2",
     "near miss": "Accepted google_authenticator for alice",
 }
+SHOWN = 12
 FILLED = {"user": "u", "host": "h"}
 
 
@@ -98,15 +100,28 @@ def microseconds(engine: Callable[[str], object], message: str) -> float:
 
 
 def hostile() -> None:
-    """Print milliseconds at the greatest length: the slowest message for each kind of line."""
-    print(f"\nms at {MAX_MESSAGE} characters")
-    for name, source in hostile_lines():
-        line = parse_line(source)
-        assert not check(line), (name, check(line))
-        assert not check_cost([line]), (name, check_cost([line]))
-        function = compile_rule(Rule((line,), (), FILLED)).match
+    """Print the slowest rules, each with the message that it is slowest on."""
+    results = []
+    for name, sources in hostile_rules():
+        lines = tuple(map(parse_line, sources))
+        assert not any(map(check, lines)), (name, list(map(check, lines)))
+        assert not check_cost(lines), (name, check_cost(lines))
+        function = compile_rule(Rule(lines, (), FILLED)).match
         cost, text = max((milliseconds(function, text), text) for text in hostile_messages())
-        print(f"{cost:8.2f}  {name:44} {text[:24]!r}")
+        results.append((cost, name, text))
+    print(f"\nms, the {SHOWN} slowest of {len(results)} hostile rules")
+    for cost, name, text in sorted(results, reverse=True)[:SHOWN]:
+        print(f"{cost:8.2f}  {name:44} {len(text):6} {text[:24]!r}…")
+
+
+def hostile_rules() -> Iterator[tuple[str, list[str]]]:
+    """Yield rules that search as much as they are allowed to."""
+    for name, source in hostile_lines():
+        yield name, [source]
+    for length in (2, 5, 9, 19, 39, 59, 79, 99):
+        sources = [f"abc{{:text}}{text}" for text in needles(length, "a")]
+        count = MAX_SEARCHES // searches(parse_line(sources[0]))
+        yield f"lines that look for a text of {length}", sources[:count]
 
 
 def hostile_lines() -> Iterator[tuple[str, str]]:
@@ -143,7 +158,7 @@ def needles(length: int, first: str) -> list[str]:
 def chain(head: str, texts: list[str], tail: str, hole: str = "") -> str:
     """Return a line with as many optional parts in a row as fit between *head* and *tail*."""
     line = head
-    for text in texts[: MAX_SEARCHES - 2]:
+    for text in texts[: (MAX_SEARCHES - 2) // (1 + len(texts[0]) // 20)]:
         part = f"{{?{text}{hole}}}"
         if len(line) + len(part) + len(tail) > MAX_LINE:
             break
@@ -158,6 +173,7 @@ def hostile_messages() -> Iterator[str]:
             for start in ("abc", "abczzz"):
                 body = start + unit * MAX_MESSAGE
                 yield body[: MAX_MESSAGE - len(end)] + end
+                yield body[: 29_990 - len(end)] + end
     yield "abc" + "aĀ" * (MAX_MESSAGE // 2 - 2)
     yield "abc" + "\N{GRINNING FACE}a" * (MAX_MESSAGE // 2 - 2)
 

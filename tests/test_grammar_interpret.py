@@ -132,6 +132,16 @@ def test_the_first_line_that_matches_answers():
     assert match(login, "abc x y", "m", "p").line == 1
 
 
+def test_lines_that_share_their_rest_each_read_it_from_both_ends():
+    """What stands right of the rest decides, also where two lines begin with the same rest."""
+    login = rule(["abc {user:rest} on {a:int}", "abc {user:rest} on {b}x"], host="h")
+    inner = rule(["abc{? {user:rest} on {a:int}}", "abc{? {user:rest} on {b}x}"], host="h")
+
+    for either in (login, inner):
+        assert answer(either, "abc a on b on 1") == ("a on b", "h", None, {"a": "1"})
+        assert answer(either, "abc a on b on cx") == ("a on b", "h", None, {"b": "c"})
+
+
 def test_a_default_holds_where_no_hole_was_taken():
     """A hole that was taken wins over `set:`, one in an absent part does not count."""
     login = rule(

@@ -120,7 +120,7 @@ def _runs(lines: Sequence[Line], start: int | None) -> list[list[Line]]:
 
 def _alike(lines: Sequence[Line], n: int) -> bool:
     """Say whether the same code reads part *n* of all *lines*: same part, same NEXT."""
-    if any(n >= len(line.parts) for line in lines) or _holds_rest(lines[0].parts[n]):
+    if any(n >= len(line.parts) for line in lines) or _is_rest(lines[0].parts[n]):
         return False
     return len({(line.parts[n], _next(line.parts[n + 1 :])) for line in lines}) == 1
 
@@ -460,11 +460,6 @@ def _mirrored(part: Part) -> Part:
 def _mirrored_piece(piece: Piece) -> Piece:
     """Return text or a hole as it stands in the reversed message."""
     return Text(piece.text[::-1]) if isinstance(piece, Text) else piece
-
-
-def _holds_rest(part: Part) -> bool:
-    """Say whether *part* is the rest, or an optional part with the rest in it."""
-    return any(map(_is_rest, part.parts)) if isinstance(part, Optional) else _is_rest(part)
 
 
 def _is_rest(part: Part) -> bool:
