@@ -37,26 +37,22 @@ def test_sessions_of_everyday_echoes_are_decoys(rules):
 
 
 @pytest.mark.parametrize(
-    ("program", "line", "user"),
+    "line",
     [
-        (
-            "[cron]",
-            "pam_unix({:cron|x}:session): session opened for user {user}(uid={:rest}",
-            "root",
-        ),
-        ("any", "pam_unix(cron:session): session opened for user {user}(uid={:rest}", "root"),
-        ("[cron]", "{:text}session opened for user {user}(uid={:rest}", "root"),
+        "pam_unix({:cron|x}:session): session opened for user {user}(uid={:rest}",
+        "pam_unix({service}:session): session opened for user {user}(uid={:rest}",
+        "{:text}session opened for user {user}(uid={:rest}",
     ],
 )
-def test_wanted_sessions_are_no_decoys(program, line, user, load):
+def test_wanted_sessions_are_no_decoys(line, load):
     """Where somebody's rule takes the sessions of cron, they are searched for."""
     rules = load(
-        f"service: job\nprogram: {program}\nset: {{host: '{{machine}}'}}\nrules:\n"
+        "service: job\nprogram: [job]\nset: {host: '{machine}'}\nrules:\n"
         f"  - name: job\n    line: |\n      {line}\n"
-        f"    accept:\n      - {{line: '{CRON}', user: '{user}', program: cron}}\n"
+        f"    accept:\n      - {{line: '{CRON}', user: root}}\n"
     )
-    assert rules.match("cron", CRON, "web1").rule == "mine/job"
-    hits = make_search(rules.literals, rules.decoys)(CRON.encode())
+    assert rules.match("job", CRON, "web1").rule == "mine/job"
+    hits = make_search(rules.literals, rules.decoys)(f"job[1]: {CRON}".encode())
     assert any(number < len(rules.literals) for number, _, _ in hits)
 
 
