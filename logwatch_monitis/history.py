@@ -44,12 +44,14 @@ class HistoryFile(NamedTuple):
         packed: it is compressed, or a pipe: its end cannot be seen before it is read.
         first: the time of its first line, seconds UTC; None if no line shows one.
         reference: a moment after its last line, seconds UTC.
+        once: what was read of it is gone, as with a pipe.
     """
 
     path: str
     packed: bool
     first: float | None
     reference: float
+    once: bool = False
 
 
 class Log(NamedTuple):
@@ -104,7 +106,7 @@ def _expand(name: str, failures: list[Failure]) -> list[str]:
     if name == STDIN:
         return [name]
     try:
-        return sorted(entry.path for entry in os.scandir(name) if entry.is_file())
+        return sorted(entry.path for entry in os.scandir(name) if _is_file(entry))
     except NotADirectoryError:
         return [name]
     except FileNotFoundError:
@@ -114,8 +116,15 @@ def _expand(name: str, failures: list[Failure]) -> list[str]:
         return []
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself; it is named when it is looked at
+        return True
+
+
 def _identity(path: str) -> tuple[int, int]:
-    status = Path(path).stat()
+    status = os.stat(path)  # noqa: PTH116 - for Path the empty name is the current directory
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(21, "is a directory", path)
     return status.st_dev, status.st_ino
@@ -125,7 +134,7 @@ def _failure(path: str, error: OSError) -> Failure:
     denied = isinstance(error, PermissionError)
     hint = f" ({permission_hint(path)})" if denied else ""
     reason = (error.strerror or str(error)).lower()
-    return Failure(path, f"{path}: cannot be read: {reason}{hint}", denied)
+    return Failure(path, f"{path or repr(path)}: cannot be read: {reason}{hint}", denied)
 
 
 def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[Log]:
@@ -165,16 +174,15 @@ def _age(file: HistoryFile) -> tuple[float, float, str]:
 
 def _look(path: str, zone: tzinfo) -> HistoryFile:
     if path == STDIN:
-        return HistoryFile(path, True, None, time.time())
+        return HistoryFile(path, True, None, time.time(), once=True)
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):
+        return HistoryFile(path, True, None, status.st_mtime, once=True)
     with Path(path).open("rb") as file:
-        modified = os.fstat(file.fileno()).st_mtime
         head = file.read(16)
-        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    reference = reference_time(path, zone, modified=modified, packed=gzip_time(head))
-    if regular and not packing(head):
+    reference = reference_time(path, zone, modified=status.st_mtime, packed=gzip_time(head))
+    if not packing(head):
         return HistoryFile(path, False, file_years(path, zone).first, reference)
-    if not regular:
-        return HistoryFile(path, True, None, reference)
     years = StreamYears(zone, reference=reference)
     # Damage is told of when the file is read, after what is readable.
     with suppress(ArchiveDamagedError), closing(read_blocks(path, size=_PEEK)) as blocks:
@@ -238,7 +246,7 @@ class History:
         while True:
             years = StreamYears(self.zone, reference=file.reference, start_year=year)
             scanner = self._scanner(file.path, years, Ordinals(saved))
-            held: list[Piece] | None = [] if file.path != STDIN else None
+            held: list[Piece] | None = None if file.once else []
             damage: ArchiveDamagedError | None = None
             try:
                 for piece in self._pieces(scanner):

@@ -194,6 +194,16 @@ class TestProcess:
             done.stderr,
         ) == (2, b"logwatch-monitis: there is no standard output to write to\n")
 
+    def test_a_closed_input_is_an_empty_one(self):
+        """Started with standard input closed, a command finds nothing there."""
+        words = ["sh", "-c", '"$0" -m logwatch_monitis explain - <&-', sys.executable]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+        assert (2, "logwatch-monitis: there is no line on standard input\n") == (
+            done.returncode,
+            done.stderr,
+        )
+
     def test_people_get_colour_and_programs_do_not(self):
         """On a terminal the table is painted, with NO_COLOR and in a pipe it is not."""
         painted = on_terminal("scan", EXAMPLE_LOG).out

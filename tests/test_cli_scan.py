@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
-from commands import EXAMPLE_LOG, denied, on_terminal, run
+from commands import EXAMPLE_LOG, denied, on_terminal, run, spawn
 
 EXAMPLE = EXAMPLE_LOG.read_bytes()
 FOUND = [
@@ -77,6 +77,26 @@ class TestReading:
 
         assert who(logins(tmp_path)) == FOUND
         assert who(logins(f"{tmp_path}/auth*", log)) == FOUND
+
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    def test_a_pipe_with_a_name(self, tmp_path, pack):
+        """A pipe, as ``<(ssh web1 cat auth.log)`` makes it, is read once and whole."""
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with spawn("scan", "--format", "jsonl", pipe) as started:
+            pipe.write_bytes(pack(EXAMPLE))
+            out, _ = started.communicate(timeout=60)
+
+        assert who(map(json.loads, out.splitlines())) == FOUND
+
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    def test_a_file_without_a_time(self, tmp_path, pack):
+        """Archives that keep no times leave files of 1970 behind; their logins are not so old."""
+        log = tmp_path / "auth.log"
+        log.write_bytes(pack(b"Jan  9 08:00:00 web1 su: (to root) alice on pts/0\n"))
+        os.utime(log, (0, 0))
+
+        assert logins(log)[0]["time"] > "2020"
 
     def test_rotated_copies_come_oldest_first(self, tmp_path):
         """The files of one log are read in the order in which they were written."""
@@ -191,6 +211,27 @@ class TestTrouble:
 
         assert (1, len(FOUND)) == (result.code, len(result.lines))
         assert f"logwatch-monitis: {tmp_path}/none.log: cannot be read: no such file" in result.err
+
+    @pytest.mark.parametrize("name", ["", "*.none", "auth.log/x"])
+    def test_a_name_that_means_nothing(self, tmp_path, monkeypatch, name):
+        """An empty name, a glob that matches nothing, a path below a file: named, exit code 1."""
+        monkeypatch.chdir(tmp_path)
+        Path("auth.log").write_bytes(EXAMPLE)
+
+        result = run("scan", "-q", "--format", "jsonl", name, "auth.log")
+
+        assert (1, len(FOUND)) == (result.code, len(result.lines))
+        assert f"logwatch-monitis: {name or repr('')}: cannot be read: no" in result.err
+
+    def test_a_link_to_itself_in_a_directory(self, tmp_path):
+        """What cannot be looked at in a directory is named, the other files are read."""
+        (tmp_path / "auth.log").write_bytes(EXAMPLE)
+        (tmp_path / "loop").symlink_to("loop")
+
+        result = run("scan", "-q", "--format", "jsonl", tmp_path)
+
+        assert (1, len(FOUND)) == (result.code, len(result.lines))
+        assert f"{tmp_path}/loop: cannot be read: too many levels" in result.err
 
     def test_some_files_denied(self, tmp_path):
         """One file that may not be read among others gives 1, and says what to do."""

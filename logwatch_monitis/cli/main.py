@@ -84,6 +84,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and exit."""
+    if sys.stdin is None:  # closed; what is opened next would take its place
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - until the end
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs want it
             signal.signal(number, _terminate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from pathlib import PurePath
@@ -28,7 +29,8 @@ def reference_time(
 ) -> float:
     """Return the earliest moment (seconds UTC) that is known to be after a file's last line.
 
-    The earliest, because copying makes such moments later, never earlier.
+    The earliest, because copying makes such moments later, never earlier. If nothing is known, as
+    with archives that keep no times, it is the present.
 
     Args:
         name: of the file; logrotate's ``dateext`` (``auth.log-20251101.gz``), ``.2025-11-01`` and
@@ -38,12 +40,9 @@ def reference_time(
         modified: modification time of the file; gzip and xz keep that of the packed one.
         packed: the archive's own note of it (`gzip_time`).
         newer: the time of the first line of the next newer file of the same log.
-
-    Raises:
-        ValueError: nothing at all is known.
     """
     known = (moment for moment in (modified, packed, newer) if moment and moment > _PLAUSIBLE)
-    return min([*known, *_named(name, zone)])
+    return min([*known, *_named(name, zone)], default=time.time())
 
 
 def gzip_time(head: bytes) -> float | None:
