@@ -34,7 +34,17 @@ SAMPLES = """\
 """
 RULE = "  - name: open\n" + LINE + "    accept:\n" + SAMPLES
 BASE = "service: door\nprogram: [doord]\nrules:\n" + RULE
+SLOW = "".join(f"      Door opened by {{user}} from {{host:ip}}, way {n}\n" for n in range(80))
 MISTAKES = [
+    (
+        LINE,
+        "    line: |\n" + SLOW,
+        """\
+f:4:11: error: a message could be searched 160 times over
+    4 |   - name: open
+      |           ^^^^ 128 are allowed: fewer lines, or fewer optional parts in a row
+""",
+    ),
     (
         "service:",
         "servcie:",
@@ -481,6 +491,7 @@ f:7:7: error: no accept sample is answered by this line
 
 #: Mistakes that need more than the document's shape to be seen.
 MEANING = (
+    "searched",
     *("this rule", "sample", "taken", "nothing gives", "separates", "kind 'i", "second rule"),
     *("begin with text", "unknown key 'usr'", "line is for", "this is no YAML", "ends where"),
 )

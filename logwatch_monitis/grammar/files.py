@@ -15,6 +15,7 @@ from logwatch_monitis.grammar.faults import Fault, NotationError
 from logwatch_monitis.grammar.notation import parse_line
 from logwatch_monitis.grammar.static import (
     check,
+    check_cost,
     check_default,
     check_gives,
     check_name,
@@ -239,6 +240,8 @@ class _RuleReader(_Reader):
             json=self._json(),
         )
         self._check_reader(rule)
+        patterns = (*rule.lines, *rule.excepts)
+        self._fault(rule.place, check_cost([pattern.line for pattern in patterns]))
         for pattern in rule.lines:
             self._check_line(pattern, rule)
         return replace(rule, accept=self._accept(rule), reject=self._reject(rule))
