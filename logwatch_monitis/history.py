@@ -24,7 +24,7 @@ from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
 from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, read_blocks
 from logwatch_monitis.sources.packed import packing
-from logwatch_monitis.sources.siblings import log_path
+from logwatch_monitis.sources.siblings import log_path, name_age
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
@@ -167,9 +167,9 @@ def _key(path: str) -> str:
     return log_path(path) or path
 
 
-def _age(file: HistoryFile) -> tuple[float, float, str]:
+def _age(file: HistoryFile) -> tuple[float, float, str, str]:
     first = file.reference if file.first is None else file.first
-    return first, file.reference, file.path
+    return first, file.reference, name_age(file.path), file.path
 
 
 def _look(path: str, zone: tzinfo) -> HistoryFile:

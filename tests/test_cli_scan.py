@@ -107,6 +107,16 @@ class TestReading:
 
         assert who(logins(f"{tmp_path}/*")) == FOUND
 
+    def test_copies_of_the_same_second(self, tmp_path):
+        """Where neither lines nor modification times tell the older copy, its name does."""
+        names = ["auth.log.11", "auth.log.10.gz", "auth.log.2", "auth.log"]
+        line = EXAMPLE.splitlines(keepends=True)[2]
+        for name in names:
+            (tmp_path / name).write_bytes(gzip.compress(line) if "gz" in name else line)
+            os.utime(tmp_path / name, (1_795_300_000, 1_795_300_000))
+
+        assert names == [Path(login["source"]["path"]).name for login in logins(tmp_path)]
+
     def test_a_log_without_years_and_zones(self, tmp_path):
         """--year, --timezone and --machine supply what the lines leave out."""
         log = tmp_path / "old.log"

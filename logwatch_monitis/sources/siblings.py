@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-__all__ = ["Sibling", "list_siblings", "log_path", "single"]
+__all__ = ["Sibling", "list_siblings", "log_path", "name_age", "single"]
 
 _MARK = r"""
     (?: [-._](?P<date>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])
@@ -61,6 +61,12 @@ def log_path(path: str) -> str | None:
     name = os.path.split(path)[1]
     match = _NAME.fullmatch(name)
     return path.removesuffix(name) + match["base"] + (match["extension"] or "") if match else None
+
+
+def name_age(path: str) -> str:
+    """Return what sorts a log and its copies by their names alone: oldest first, the log last."""
+    match = _NAME.fullmatch(os.path.split(path)[1])
+    return _age(match)[0] if match else "~"
 
 
 def list_siblings(path: str, *, below: bool = False) -> list[Sibling]:
