@@ -115,12 +115,14 @@ class Arranger:
     def _settled(self, shelf: Shelf) -> bool:
         if not self._files:
             return len(shelf) > 0
-        return bool(self._placed) or self._adopted is not None
+        return bool(self._placed) or self._continues()
 
     def _recognise(self, shelf: Shelf) -> None:
         self._placed, self._low = {}, 0
         for number, file in enumerate(self._files):
             index = self._locate(file, shelf)
+            if index is None and not file.handle:
+                index = self._same_again(file, shelf)
             if index is not None:
                 self._placed[number] = index
                 self._low = index + 1
@@ -128,14 +130,31 @@ class Arranger:
         self._place_blank(shelf)
 
     def _locate(self, file: Follower, shelf: Shelf) -> int | None:
-        if file.handle:
-            index = shelf.find_inode(file.dev, file.ino, self._low)
-            if index is not None:
-                return index
-            file.renew_print()
         if file.done:
             return shelf.find_whole(file.state, self._low)
-        return shelf.find(file.place, self._low)
+        if not file.handle:
+            return shelf.find(file.place, self._low)
+        index = shelf.find_inode(file.dev, file.ino, self._low)
+        if index is not None:
+            return index
+        file.renew_print()
+        index = shelf.find(file.place, self._low)
+        return None if index is None or shelf.copies[index][1:3] in self._held() else index
+
+    def _same_again(self, file: Follower, shelf: Shelf) -> int | None:
+        """Return the copy placed last if *file* is a later state of the same file."""
+        last = next(reversed(self._placed), None)
+        if last is None or self._files[last].handle or file.place.blank:
+            return None
+        index = self._placed[last]
+        handle = shelf.handle(index)
+        if handle is None or not matches(file.place, handle.read_at):
+            return None
+        del self._placed[last]
+        return index
+
+    def _held(self) -> set[tuple[int, int]]:
+        return {(file.dev, file.ino) for file in self._files if file.handle}
 
     def _was_cut(self, file: Follower) -> bool:
         same = not file.handle and self._identity == (file.dev, file.ino)
@@ -188,11 +207,11 @@ class Arranger:
         taken = set(self._placed.values())
         first = self._files[0] if self._files else None
         low = min(taken, default=0)
-        if first and first.place.blank and not first.done:
+        if first and not first.place.offset and not first.done:
             low = 0  # it would have a landmark before it if there had been older copies
-        elif not taken and any(not file.place.blank and not file.done for file in self._files):
+        elif not taken and any(file.place.offset and not file.done for file in self._files):
             return []
-        held = {(file.dev, file.ino) for file in self._files if file.handle}
+        held = self._held()
         return [
             index
             for index in range(low, len(shelf))
@@ -200,17 +219,23 @@ class Arranger:
         ]
 
     def _continues(self) -> bool:
-        """Tell whether the live file is the one known, so that nothing came between."""
-        return self._adopted is not None and self._files[self._adopted].former is None
+        """Tell whether the live file is the one known, so that nothing came between.
+
+        An empty one proves nothing: it may have been filled, copied and truncated unseen.
+        """
+        if self._adopted is None:
+            return False
+        file = self._files[self._adopted]
+        return file.former is None and file.place.offset > 0
 
     def _marks(self, shelf: Shelf, unseen: list[int]) -> dict[int, Follower]:
         """Return copies that are neither known nor to be read as landmarks.
 
-        All behind the first known copy; where none is known, the newest.
+        All behind the first known copy, and one before it, so that the first can be told apart.
         """
         marks: dict[int, Follower] = {}
-        low = min(self._placed.values(), default=0)
-        for index in reversed(range(low, len(shelf))):
+        low = min(self._placed.values(), default=len(shelf))
+        for index in reversed(range(len(shelf))):
             if index in unseen or index in self._placed.values():
                 continue
             place = shelf.mark(index)
@@ -218,14 +243,12 @@ class Arranger:
                 copy = shelf.copies[index]
                 state = FileState(copy.path, copy.dev, copy.ino, place.offset, place, done=True)
                 marks[index] = Follower(self._log, state, None, self._now)
-            if marks and not self._placed:
-                break
+                if index < low:
+                    break
         return marks
 
     def _build(self, shelf: Shelf, unseen: list[int], marks: dict[int, Follower]) -> list[Follower]:
         new = marks | {index: self._whole(shelf, index) for index in unseen}
-        if unseen and any(not self._known(file) for file in self._cut):
-            new[unseen[0]].former = Place()  # perhaps a copy that ends before the place
         waiting = sorted(new)
         files: list[Follower] = []
         for number, file in enumerate(self._files):
@@ -234,11 +257,19 @@ class Arranger:
                 files.append(new[waiting.pop(0)])
             if number != self._adopted and self._keep(file, index, shelf):
                 files.append(file)
+                if index is not None and file.handle:
+                    files += self._longer(file, file.handle, index, shelf)
         files = _prune(files + [new[index] for index in waiting])
         self._tell(shelf, files)
         if self._live:
             files.append(self._live_follower(self._live))
         return files
+
+    def _misses_place(self) -> bool:
+        return any(
+            not (file.done or file.handle or file.place.blank or self._known(file))
+            for file in self._files
+        )
 
     def _known(self, file: Follower) -> bool:
         """Tell whether a copy holds what *file* was read from."""
@@ -257,10 +288,29 @@ class Arranger:
             file.handle = None if file.done else shelf.take(index)
         return True
 
+    def _longer(self, file: Follower, handle: Handle, index: int, shelf: Shelf) -> list[Follower]:
+        """Return a copy of an open file if that copy holds more than the file itself."""
+        copy = shelf.copies[index]
+        other = None if copy[1:3] == (file.dev, file.ino) else shelf.handle(index)
+        if other is None or not other.read_at(handle.stat().st_size, 1):
+            return []
+        follower = self._whole(shelf, index)
+        follower.place = self._behind(file, handle, other)
+        return [follower]
+
+    def _behind(self, file: Follower, handle: Handle, other: Handle) -> Place:
+        """Return where a file goes on that has the bytes *file* has been read from."""
+        if is_prefix(handle, other):
+            return line_start(handle, handle.stat().st_size)
+        return file.place
+
     def _whole(self, shelf: Shelf, index: int) -> Follower:
         copy = shelf.copies[index]
         state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
-        return Follower(self._log, state, shelf.take(index), self._now)
+        follower = Follower(self._log, state, shelf.take(index), self._now)
+        if self._misses_place():
+            follower.former = Place()  # perhaps a copy that ends before the place
+        return follower
 
     def _live_follower(self, live: Handle) -> Follower:
         if self._adopted is not None:
@@ -270,8 +320,8 @@ class Arranger:
         if self._start == "end":
             file.place = line_start(live, live.stat().st_size)
         elif own and not self._known(own) and not own.place.blank:
-            if matches(own.place, live.read_at):
-                file.place = own.place
+            if own.handle and matches(own.place, live.read_at):
+                file.place = self._behind(own, own.handle, live)
             else:
                 file.former = own.place
         if not self._files:

@@ -75,7 +75,7 @@ class Chain:
         self.live = False
         self.twin: Follower | None = None
         self._arranged = False
-        self._beside = Steady()
+        self._steady = Steady()
         self._reported: Event | None = None
 
     @property
@@ -129,7 +129,7 @@ class Chain:
             identity = found.st_dev, found.st_ino
             if self.live and identity == (self.files[-1].dev, self.files[-1].ino):
                 self.trouble = ""
-                return True
+                return self.files[-1].place.offset > 0 or self._beside()
             if self._shared(identity):
                 return True
             handle = open_plain(self.path)
@@ -147,13 +147,21 @@ class Chain:
         self.trouble = ""
         self._part_from_twin()
         self._unlive()
+        return self._beside()
+
+    def _beside(self) -> bool:
+        """Look for new rotated copies where the live file cannot tell of them.
+
+        That is, where it is missing or empty: it may have been written, rotated or copied, and
+        truncated between two looks.
+        """
         now = self._clock.monotonic()
         stamp = self._directory_stamp()
-        if self._arranged and self._beside.trusted(stamp, now):
+        if self._arranged and self._steady.trusted(stamp, now):
             return True
-        arranged = self._arrange(None)
+        arranged = self._arrange(self.files[-1].handle if self.live else None)
         if arranged:
-            self._beside.note(stamp, now)
+            self._steady.note(stamp, now)
         return arranged
 
     def _directory_stamp(self) -> object:

@@ -105,8 +105,16 @@ class Follower:
         """True if the open file still has the bytes before the read position."""
         assert self.handle is not None
         reach = self.place.reach
-        before = self.handle.read_at(self.place.offset - reach, reach)
-        return len(before) == reach and digest(before) == self.place.tail_hash
+        return self._same(self.handle.read_at(self.place.offset - reach, REACH))
+
+    def _same(self, block: bytes) -> bool:
+        """Tell whether *block*, read from `REACH` bytes before the place on, begins as it did."""
+        place = self.place
+        if not place.offset:
+            beginning = block[: place.print_size]
+            return len(beginning) == place.print_size and digest(beginning) == place.print_hash
+        before = block[: place.reach]
+        return len(before) == place.reach and digest(before) == place.tail_hash
 
     @property
     def unread(self) -> int:
@@ -183,9 +191,9 @@ class Follower:
         assert self.handle is not None
         place = self.place
         block = self.handle.read_at(place.offset - place.reach, place.reach + BLOCK)
-        self._before = block[: place.reach]
-        if len(self._before) < place.reach or digest(self._before) != place.tail_hash:
+        if not self._same(block):
             raise RewrittenError
+        self._before = block[: place.reach]
         if place.offset <= REACH:
             self._print(block[:REACH])
         self._start, self._body = place.offset, block[place.reach :]
