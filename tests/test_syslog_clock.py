@@ -119,6 +119,15 @@ def test_summer_time(stamp, expected, ambiguous):
     assert (f"{expected}.000000+00:00", ambiguous) == (iso_time(moment.time_us), moment.ambiguous)
 
 
+@pytest.mark.parametrize("frame", ["Oct 25 {}", "2026-10-25T{}", "Sun Oct 25 {} 2026"])
+def test_day_on_which_clocks_change(frame):
+    """Lines of one such day, one after the other, are each on the right side of the change."""
+    timeline = history(BERLIN)
+    times = ("00:30:00", "02:30:00", "04:30:00", "00:30:00")
+    hours = [timeline.resolve(frame.format(time)).time_us / 3.6e9 % 24 for time in times]
+    assert hours == [22.5, 0.5, 3.5, 22.5]
+
+
 def test_clocks_that_change_by_half_an_hour():
     """Lord Howe Island repeats and skips half an hour."""
     zone = ZoneInfo("Australia/Lord_Howe")
@@ -152,6 +161,7 @@ STAMPS = st.datetimes(
             d.isoformat(timespec="microseconds"),
             d.isoformat(timespec="seconds"),
             d.isoformat(timespec="milliseconds") + "+01:00",
+            d.isoformat(timespec="milliseconds"),
             d.isoformat(timespec="microseconds") + "Z",
             f"{d:%a %b %e %H:%M:%S %Y}",
             f"{d:%b %e %H:%M:%S.%f}",

@@ -110,6 +110,8 @@ def test_repeated_message_is_unwrapped():
         (f"{BSD} evil: sshd[1]: ", "evil"),
         (f"{BSD} evil[1]: web1 sshd[1]: ", "evil"),
         (f"{BSD} evil[1] sshd[1]: ", "evil"),
+        (f"{BSD} evil[1] sshd: ", "evil"),
+        (f"{BSD} evil:: sshd[1]: ", "evil"),
         (f"{BSD} [evil] sshd[1]: ", "evil"),
         (f"{BSD} (evil)[1]: sshd[1]: ", "(evil)"),
         (f"{BSD} <4.6> evil: sshd[1]: ", "evil"),

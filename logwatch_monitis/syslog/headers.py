@@ -78,9 +78,11 @@ def split(text: str) -> Split | None:
             known = stamp[9] == ":" and stamp[6] == " " and stamp[3] == " "
         else:
             known = stamp[10] == "T" and stamp[13] == ":" and stamp[4] == "-" and " " not in stamp
-        if not known or "[" in names or len(digits) > _PID_WIDTH or not digits.isdigit():
+        if not known or "[" in names or not text.isascii():
             return _split_any(text)
-        if machine[0] in _ODD_HOSTS or program[-1] == ")" or not text.isascii():
+        if len(digits) > _PID_WIDTH or not digits.isdigit():
+            return _split_any(text)
+        if machine[0] in _ODD_HOSTS or machine[-1] == ":" or program[-1] == ")":
             return _split_any(text)
         message = message.strip(_EDGE)
         if message[0] in _ODD_MESSAGES:

@@ -231,13 +231,13 @@ def _bounds(dated: Sequence[_Dated], end: float) -> tuple[list[int], list[float]
     """Return for each sample by when the lines up to the next one were written.
 
     Samples show only part of the disorder among lines: where they show some, the largest step
-    back is added, at least a week; where they are far apart, as much as that, at most a week.
+    back is added, at least a week; where they are more than a day apart, a week.
     """
     times = [item.time for item in dated]
     disorder = max((early - late for early, late in pairwise(times)), default=0.0)
     seen = max(min(disorder, _DISORDER), _UNSEEN) if disorder > _HOUR else 0.0
     bounds = [
-        min(max(early, late) + max(seen, min(late - early, _UNSEEN)), end)
+        min(max(early, late) + max(seen, _UNSEEN if late - early > DAY else 0), end)
         for early, late in pairwise([*times, times[-1]])
     ]
     offsets = [item.sample.offset for item in dated]
