@@ -11,26 +11,56 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from logwatch_monitis.agent import Ignore
-from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.config import Config
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
 from logwatch_monitis.history import History, Log
 from logwatch_monitis.login import Login
 from logwatch_monitis.seams import Clock, Events
-from logwatch_monitis.sending import Embedded, Sender, embedded_client, remote_client
-from logwatch_monitis.spool import Locks, Spool, SpoolFullError
+from logwatch_monitis.sending import limits_of, open_spool
+from logwatch_monitis.spool import Locks, SpoolDamagedError, SpoolFullError, Summary
+from logwatch_monitis.standin import StandIn
 
-__all__ = ["Backfill", "Progress", "Tally"]
+__all__ = ["Backfill", "Progress", "Silent", "Tally"]
 
-BATCH = 2000
+BATCH = 4000
 """Logins for one transaction: enough that waiting for the disk does not count."""
+WAITING = 50_000
+"""So many logins wait for delivery before reading pauses: a monitor that does not answer is noticed
+soon, and the outbox keeps room for what happens now."""
 LOOK_S = 0.1
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 """How long nothing may move while the monitor fails before the rest is left to the next run."""
+SILENCE_S = 150.0
+"""The same while nobody says why; longer than any single request may take."""
 
-Progress = Callable[[str, int], None]
-"""Told how much was done: ``read`` bytes, ``found`` logins, ``sent`` logins."""
+
+class Progress(Protocol):
+    """Is told how far it has come."""
+
+    def read(self, path: str, end: int) -> None:
+        """Note that a file was read up to this uncompressed offset."""
+
+    def found(self, logins: int) -> None:
+        """Note so many more logins."""
+
+    def sent(self, logins: int, total: int) -> None:
+        """Note how many were sent until now, of how many that were new until now."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def read(self, path: str, end: int) -> None:
+        """See `Progress.read`."""
+
+    def found(self, logins: int) -> None:
+        """See `Progress.found`."""
+
+    def sent(self, logins: int, total: int) -> None:
+        """See `Progress.sent`."""
 
 
 @dataclass(slots=True)
@@ -39,21 +69,30 @@ class Tally:
 
     Attributes:
         found: logins found, by service.
-        ignored: those of them that the configuration leaves out.
+        ignored: those of them that the configuration leaves out, by service.
         new: those that had not been taken before.
+        refused: how many the monitor would not have; they are dead letters now.
     """
 
     found: Counter[str] = field(default_factory=Counter)
-    ignored: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
     new: int = 0
+    refused: int = 0
+
+    def keep(self, logins: Sequence[Login], ignore: Ignore) -> list[Login]:
+        """Count logins, and return those that are not to be left out."""
+        self.found.update([login.srv for login in logins])
+        kept = [login for login in logins if not ignore(login)]
+        if len(kept) < len(logins):
+            self.ignored.update([login.srv for login in logins if ignore(login)])
+        return kept
 
 
 class Backfill:
     """Takes the logins of files into the spool, and sees them delivered.
 
     Beside a running agent it only fills the spool, and the agent delivers, live logins first. On
-    its own it delivers itself, starting the embedded monitor if that is the configured one, and
-    hands over as soon as an agent starts.
+    its own it delivers itself (`StandIn`).
     """
 
     def __init__(
@@ -63,20 +102,19 @@ class Backfill:
         *,
         clock: Clock,
         events: Events,
-        progress: Progress = lambda _what, _amount: None,
+        progress: Progress | None = None,
     ) -> None:
         """Prepare; nothing is opened yet."""
         self._config = config
         self._history = history
         self._clock = clock
         self._events = events
-        self._progress = progress
-        self._locks = Locks(config.state_directory, clock)
+        self._progress = progress or Silent()
         self._batch: list[Login] = []
-        self._sender: Sender | None = None
-        self._helpers = ExitStack()
-        ignore = config.ignore
-        self._ignore = Ignore(ignore.users, ignore.hosts, ignore.services)
+        self._ignore = ignore_of(config)
+        most = limits_of(config).max_entries
+        self._room = min(WAITING, max(1, most // 2))
+        self._share = min(BATCH, max(1, most // 4))
         self.tally = Tally()
 
     def run(self, logs: Sequence[Log], wanted: Callable[[Login], bool] | None = None) -> None:
@@ -88,93 +126,86 @@ class Backfill:
             MonitorError: the monitor refuses; likewise.
             StateError: the spool cannot be used.
         """
+        config, clock = self._config, self._clock
         with ExitStack() as stack:
-            stack.enter_context(self._locks.take("backfill"))
-            self._spool = Spool.open(
-                self._config.state_directory, clock=self._clock, events=self._events
-            )
-            stack.callback(self._spool.close)
-            stack.callback(self._stop_sending)
-            self._start_sending()
+            stack.enter_context(Locks(config.state_directory, clock).take("backfill"))
+            self._spool = stack.enter_context(open_spool(config, clock, self._events))
+            self._sending = StandIn(config, self._spool, clock, self._events)
+            stack.callback(self._sending.stop)
+            before = self._spool.summary()
+            self._old = before.history
+            self._sending.start()
             for log in logs:
                 self._take(log, wanted)
             self._flush()
-            self._wait(below=1)
+            self._wait(lambda spool: spool.history == 0)
+            self.tally.refused = self._spool.summary().dead - before.dead
 
     def _take(self, log: Log, wanted: Callable[[Login], bool] | None) -> None:
-        path, end = "", 0
         for piece in self._history.read(log):
-            logins = [x for x in piece.logins if wanted is None or wanted(x)]
-            self.tally.found.update(login.srv for login in logins)
-            kept = [login for login in logins if not self._ignore(login)]
-            self.tally.ignored += len(logins) - len(kept)
-            self._batch += kept
-            if len(self._batch) >= BATCH:
+            logins = piece.logins if wanted is None else list(filter(wanted, piece.logins))
+            self._progress.read(piece.path, piece.end)
+            self._progress.found(len(logins))
+            self._batch += self.tally.keep(logins, self._ignore)
+            if len(self._batch) >= self._share:
                 self._flush()
-            begin = end if piece.path == path else 0
-            path, end = piece.path, piece.end
-            self._progress("read", end - begin)
-            self._progress("found", len(logins))
 
     def _flush(self) -> None:
-        while self._batch:
+        """Take what has gathered into the spool, in shares and when there is room."""
+        batch, self._batch = self._batch, []
+        for start in range(0, len(batch), self._share):
+            self._wait(lambda spool: spool.depth < self._room)
+            self._commit(batch[start : start + self._share])
+
+    def _commit(self, logins: Sequence[Login]) -> None:
+        began = self._clock.monotonic()
+        while True:
             try:
-                self.tally.new += self._spool.commit(self._batch, {}, history=True)
-            except SpoolFullError as full:
-                # Where the outbox is full of history, what is delivered makes room.
-                before = self._spool.summary().history
-                self._wait(below=before, otherwise=full)
+                self.tally.new += self._spool.commit(logins, {}, history=True)
+            except SpoolDamagedError as error:
+                raise StateError(error.message, "run the same command again") from error
+            except SpoolFullError:
+                if self._clock.monotonic() - began > PATIENCE_S:
+                    raise
+                time.sleep(LOOK_S)
             else:
-                self._batch = []
-                if self._sender:
-                    self._sender.wake()
+                self._sending.wake()
+                return
 
-    # Delivery
-
-    def _start_sending(self) -> None:
-        if self._locks.holder("run") is not None:
-            return
-        config = self._config
-        if config.monitor.url == EMBEDDED:
-            monitor = Embedded.start(config, config.listen, self._clock, self._events)
-            self._helpers.callback(monitor.process.stop)
-            client = embedded_client(config, monitor, self._clock)
-        else:
-            client = remote_client(config, self._clock)
-        self._sender = Sender(config, self._spool, client, self._clock, self._events)
-        self._helpers.callback(self._sender.stop)
-        self._sender.start()
-
-    def _stop_sending(self) -> None:
-        self._sender = None
-        self._helpers.close()
-
-    def _wait(self, below: int, otherwise: StateError | None = None) -> None:
-        """Wait until fewer than *below* logins of history wait.
+    def _wait(self, enough: Callable[[Summary], bool]) -> None:
+        """Wait until *enough* of what waits was delivered.
 
         Raises:
-            MonitorError: nothing moves because the monitor fails.
-            StateError: *otherwise*, where nothing moves for another reason.
+            UnreachableError: nothing moves, because the monitor does not answer.
+            MonitorError: it will not move before somebody does something.
         """
-        waiting = self._spool.summary().history
-        moved = self._clock.monotonic()
-        while waiting >= below:
+        spool, moved = self._look(), self._clock.monotonic()
+        while not enough(spool):
             time.sleep(LOOK_S)
-            if self._sender and self._locks.holder("run") is not None:
-                self._stop_sending()
-            before, waiting = waiting, self._spool.summary().history
-            self._progress("sent", max(before - waiting, 0))
-            if waiting < before:
+            before, spool = spool, self._look()
+            if (spool.sent, spool.dead) != (before.sent, before.dead):
                 moved = self._clock.monotonic()
-            elif self._clock.monotonic() - moved > PATIENCE_S:
-                self._give_up(waiting, otherwise)
+            else:
+                self._lose_patience(spool, self._clock.monotonic() - moved)
 
-    def _give_up(self, waiting: int, otherwise: StateError | None) -> None:
-        """Raise what keeps the logins from moving, if that is known."""
-        reason = self._spool.summary().last_error
-        if reason:
-            hint = f"{waiting} logins stay in the spool; 'run' or the next 'backfill' sends them"
-            refused = self._sender is not None and self._sender.status.state == "refused"
-            raise (MonitorError if refused else UnreachableError)(reason, hint)
-        if otherwise:
-            raise otherwise
+    def _look(self) -> Summary:
+        spool = self._spool.summary()
+        total = self._old + self.tally.new
+        self._progress.sent(max(0, total - spool.history), total)
+        return spool
+
+    def _lose_patience(self, spool: Summary, seconds: float) -> None:
+        hint = f"{spool.history} logins stay in the spool; the next 'run' or 'backfill' sends them"
+        status = self._sending.status
+        if status and status.state == "refused":
+            raise MonitorError(status.error, hint)
+        reason = status.error if status else spool.last_error
+        if reason and seconds > PATIENCE_S:
+            raise UnreachableError(reason, hint)
+        if seconds > SILENCE_S:
+            raise UnreachableError(f"nothing was delivered for {SILENCE_S:.0f} s", hint)
+
+
+def ignore_of(config: Config) -> Ignore:
+    """Return what says whose logins are left out."""
+    return Ignore(config.ignore.users, config.ignore.hosts, config.ignore.services)

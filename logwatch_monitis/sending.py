@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import ClassVar, NamedTuple
 from logwatch_monitis.config import Config
 from logwatch_monitis.control import SOCKET_NAME
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
-from logwatch_monitis.errors import SetupError
+from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.seams import Clock, Event, Events, ThreadWaker
-from logwatch_monitis.spool import Locks, Spool
+from logwatch_monitis.spool import Limits, Locks, Spool
 
 __all__ = [
     "PORTS_TRIED",
@@ -26,7 +27,9 @@ __all__ = [
     "Embedded",
     "Sender",
     "embedded_client",
+    "limits_of",
     "monitor_directory",
+    "open_spool",
     "remote_client",
 ]
 
@@ -41,6 +44,20 @@ HANDOVER_S = 20.0
 def monitor_directory(config: Config) -> Path:
     """Return where the embedded monitor keeps its data and keys."""
     return config.state_directory / "monitor"
+
+
+def limits_of(config: Config) -> Limits:
+    """Return how much the spool may keep."""
+    return Limits(config.spool.max_entries, config.spool.keep, config.spool.seen_days)
+
+
+def open_spool(config: Config, clock: Clock, events: Events) -> Spool:
+    """Return the spool of the configured state, open.
+
+    Raises:
+        StateError: it cannot be used.
+    """
+    return Spool.open(config.state_directory, clock=clock, events=events, limits=limits_of(config))
 
 
 class Embedded(NamedTuple):
@@ -64,6 +81,7 @@ class Embedded(NamedTuple):
 
         Raises:
             SetupError: it cannot start, or its address cannot be used.
+            LockHeldError: another process works on its data.
         """
         directory = monitor_directory(config)
         keys = Keys.load_or_make(directory)
@@ -80,8 +98,9 @@ class Embedded(NamedTuple):
         while True:
             try:
                 address = process.start()
-            except SetupError:
-                if locks.holder("backfill") is None or clock.monotonic() > end:
+            except LockHeldError:
+                holder = locks.holder("backfill")
+                if not holder or holder.pid == os.getpid() or clock.monotonic() > end:
                     raise
                 time.sleep(LOCK_POLL_S / 4)
             else:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,14 +14,15 @@ from logwatch_monitis import config
 from logwatch_monitis.cli.options import PROGRAM, Command, config_option, format_option, say
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.tables import write_records
+from logwatch_monitis.errors import UsageError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import History, Log, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, visible
-from logwatch_monitis.sources.archive import STDIN
 
 Wanted = Callable[[Login], bool]
-Progress = Callable[[str, int], None]
+
+_COLUMNS = ("service", "logins", "ignored")
 
 
 @click.command(cls=Command, example="logwatch-monitis backfill --dry-run /var/log/auth.log*")
@@ -46,8 +45,10 @@ def command(
 
     Files are named as for scan, and read oldest first. It may be run again at any time: what was
     sent before, by it or by the running agent, is not sent again. Beside a running agent it only
-    fills the spool, and live logins go first. --format is for --dry-run.
+    fills the spool, and live logins go first. --format is for the counts of --dry-run.
     """
+    if form and not dry_run:
+        raise UsageError("--format is for --dry-run: nothing else is printed")
     reading = Reading(**options)
     configuration = config.load(config_path)
     zone = reading.zone(configuration)
@@ -60,23 +61,31 @@ def command(
     )
     wanted = reading.filter(zone)
     logs = group(gather(names, history.failures), zone, history.failures)
-    if dry_run:
-        rows = [{"service": name, "logins": n} for name, n in _count(history, logs, wanted)]
-        write_records(form or "human", rows, ("service", "logins"))
-    else:
-        _send(configuration, history, logs, wanted, quiet=quiet)
-    for failure in history.failures:
-        say(f"{PROGRAM}: {visible(failure.message)}")
-    return exit_code(history.failures, logs)
+    refused = 0
+    try:
+        if dry_run:
+            write_records(form or "human", _count(configuration, history, logs, wanted), _COLUMNS)
+        elif logs:
+            refused = _send(configuration, history, logs, wanted, quiet=quiet)
+    finally:
+        for failure in history.failures:
+            say(f"{PROGRAM}: {visible(failure.message)}")
+    return exit_code(history.failures, logs) or (1 if refused else 0)
 
 
-def _count(history: History, logs: Sequence[Log], wanted: Wanted | None) -> list[tuple[str, int]]:
-    found: Counter[str] = Counter()
+def _count(
+    configuration: config.Config, history: History, logs: Sequence[Log], wanted: Wanted | None
+) -> list[dict[str, Any]]:
+    from logwatch_monitis.backfill import Tally, ignore_of
+
+    tally, ignore = Tally(), ignore_of(configuration)
     for log in logs:
         for piece in history.read(log):
-            logins = piece.logins if wanted is None else filter(wanted, piece.logins)
-            found.update(login.srv for login in logins)
-    return found.most_common()
+            tally.keep(piece.logins if wanted is None else [*filter(wanted, piece.logins)], ignore)
+    return [
+        {"service": name, "logins": count, "ignored": tally.ignored[name]}
+        for name, count in tally.found.most_common()
+    ]
 
 
 def _send(
@@ -86,13 +95,18 @@ def _send(
     wanted: Wanted | None,
     *,
     quiet: bool,
-) -> None:
+) -> int:
+    """Send the logins, and return how many the monitor would not have."""
     from logwatch_monitis.backfill import Backfill
     from logwatch_monitis.observe import LogEvents
     from logwatch_monitis.seams import SystemClock
 
     with ExitStack() as stack:
-        progress = _bars(logs, stack) if sys.stderr.isatty() and not quiet else _no_progress
+        progress = None
+        if sys.stderr.isatty() and not quiet:
+            from logwatch_monitis.cli.bars import Bars
+
+            progress = stack.enter_context(Bars(file for log in logs for file in log.files))
         work = Backfill(
             configuration,
             history,
@@ -102,41 +116,24 @@ def _send(
         )
         work.run(logs, wanted)
     tally = work.tally
-    each = ", ".join(f"{visible(name)} {count}" for name, count in tally.found.most_common())
     if not quiet:
-        say(
-            f"{tally.found.total()} logins found in {_files(logs)} files"
-            + (f" ({each})" if each else "")
-            + f"; {tally.new} were new and are sent now"
-            + (f", {tally.ignored} left out as configured" if tally.ignored else "")
-        )
+        say(_summary(tally.found.most_common(), sum(len(log.files) for log in logs)))
+        say(_outcome(tally.new, tally.ignored.total(), tally.refused))
+    return tally.refused
 
 
-def _files(logs: Sequence[Log]) -> int:
-    return sum(len(log.files) for log in logs)
+def _summary(found: Sequence[tuple[str, int]], files: int) -> str:
+    each = ", ".join(f"{visible(name)} {count}" for name, count in found)
+    total = sum(count for _, count in found)
+    return f"{total} logins found in {files} file{'s' if files != 1 else ''}" + (
+        f" ({each})" if each else ""
+    )
 
 
-def _no_progress(_what: str, _amount: int) -> None:
-    """Pipes and quiet people see none."""
-
-
-def _bars(logs: Sequence[Log], stack: ExitStack) -> Progress:
-    """Show two bars: what was read, by the files' sizes as far as known, and what was sent."""
-    from tqdm import tqdm
-
-    paths = [file.path for log in logs for file in log.files if file.path != STDIN]
-    size = sum(Path(path).stat().st_size for path in paths)
-    read = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, desc="read"))
-    sent = stack.enter_context(tqdm(total=0, unit=" logins", desc="sent"))
-
-    def progress(what: str, amount: int) -> None:
-        if what == "read":
-            read.total = max(read.total or 0, read.n + amount)
-            read.update(amount)
-        elif what == "found":
-            sent.total = (sent.total or 0) + amount
-            sent.refresh()
-        else:
-            sent.update(amount)
-
-    return progress
+def _outcome(new: int, ignored: int, refused: int) -> str:
+    parts = [f"{new} of them new and sent" if new else "none of them new"]
+    if ignored:
+        parts.append(f"{ignored} left out as configured")
+    if refused:
+        parts.append(f"{refused} refused by the monitor, see '{PROGRAM} spool list'")
+    return ", ".join(parts)

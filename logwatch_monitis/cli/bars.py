@@ -1,0 +1,88 @@
+"""Progress on a terminal: what was read, and what was sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from logwatch_monitis.history import HistoryFile
+from logwatch_monitis.sources.archive import STDIN
+
+__all__ = ["Bars"]
+
+_RATIO = 10
+"""How much logs usually shrink: where in a compressed file one is, only its end tells."""
+
+
+class Bars:
+    """Two bars: bytes of the files as they lie on the disk, and logins sent."""
+
+    def __init__(self, files: Iterable[HistoryFile]) -> None:
+        """Prepare for these files; the bars appear when it is entered."""
+        self._sizes: dict[str, int] = {}
+        self._packed: set[str] = set()
+        for file in files:
+            self._sizes[file.path] = _size(file.path)
+            if file.packed:
+                self._packed.add(file.path)
+        self._path = ""
+        self._done = self._before = self._found = 0
+        self._bars = ExitStack()
+
+    def __enter__(self) -> Self:
+        total = sum(self._sizes.values())
+        read = tqdm(total=total or None, unit="B", unit_scale=True, desc="read", file=sys.stderr)
+        self._read = self._bars.enter_context(read)
+        sent = tqdm(total=0, unit=" logins", desc="sent", file=sys.stderr)
+        self._sent = self._bars.enter_context(sent)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._end_file()
+        self._bars.close()
+
+    def read(self, path: str, end: int) -> None:
+        """See `logwatch_monitis.backfill.Progress.read`."""
+        if path != self._path:
+            self._end_file()
+            self._path = path
+        size = self._sizes.get(path, 0)
+        self._done = min(size, end // _RATIO if path in self._packed else end) if size else end
+        self._show()
+
+    def found(self, logins: int) -> None:
+        """See `logwatch_monitis.backfill.Progress.found`."""
+        self._found += logins
+        self._read.set_postfix_str(f"{self._found} logins found", refresh=False)
+
+    def sent(self, logins: int, total: int) -> None:
+        """See `logwatch_monitis.backfill.Progress.sent`."""
+        self._sent.total = total
+        self._sent.update(logins - self._sent.n)
+
+    def _end_file(self) -> None:
+        self._before += self._sizes.get(self._path, 0) or self._done
+        self._done = 0
+        self._show()
+
+    def _show(self) -> None:
+        self._read.update(self._before + self._done - self._read.n)
+
+
+def _size(path: str) -> int:
+    if path != STDIN:
+        with suppress(OSError):
+            return Path(path).stat().st_size
+    return 0
