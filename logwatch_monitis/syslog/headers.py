@@ -214,7 +214,7 @@ def _rfc5424(text: str, at: int, stamp: str) -> Split | None:
 
 def _finish(stamp: str, machine: str, program: str, pid: int | None, rest: str) -> Split:
     """Tidy what the forms have in common: nil host, ``sshd(pam_unix)`` tags, the message."""
-    if (pam := _PAM_TAG(program)) is not None:
+    if program[-1:] == ")" and (pam := _PAM_TAG(program)) is not None:
         program = pam[1]
     message, repeated = _message(rest)
     return Split(
@@ -229,7 +229,7 @@ def _message(text: str) -> tuple[str, int]:
     by ``message repeated N times: [ MSG]``; ``last message repeated N times`` has no content.
     """
     text = text.strip(_EDGE).removeprefix("\ufeff")
-    if (solaris := _SOLARIS(text)) is not None:
+    if text[:1] == "[" and (solaris := _SOLARIS(text)) is not None:
         text = text[solaris.end() :]
     if text[-1:] == "]" and (repeated := _REPEATED(text)) is not None:
         return text[repeated.end() : -1].strip(_EDGE), int(repeated[1])
