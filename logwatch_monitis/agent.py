@@ -24,6 +24,10 @@ from logwatch_monitis.syslog.years import file_years
 
 __all__ = ["Agent", "Ignore", "ReadingPaused", "ReadingResumed"]
 
+TOGETHER_S = 0.05
+"""Logins found within this time are committed together: a commit waits for the disk three times."""
+LOOK_AT_MOST_S = 1.0
+"""Logs that are written to all the time must not keep the agent from everything else."""
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
 
@@ -74,12 +78,13 @@ class LogState:
 
 @dataclass(slots=True)
 class _Held:
-    """What has been read and is not yet in the spool."""
+    """What has been read and is not yet in the spool; *since* when (of the monotonic clock)."""
 
     logins: list[Login] = field(default_factory=list)
     positions: dict[str, Position] = field(default_factory=dict)
     ignored: int = 0
     size: int = 0
+    since: float = 0.0
 
 
 class Agent:
@@ -142,23 +147,42 @@ class Agent:
         for state in self.logs.values():
             state.scanner.use(rules)
 
-    def step(self) -> None:
-        """Take everything that is there now, unless it is time to leave.
+    def step(self) -> bool:
+        """Take what is there now, unless that takes long or it is time to leave.
+
+        Returns:
+            Whether more is there already. Each log has had its turn all the same.
 
         Raises:
             SpoolDamagedError: the spool was replaced; all logs are to be read again.
         """
         if self._paused and not self._flush():
-            return
-        for chunk in self._tail.read():
-            self._take(chunk)
-            full = self._held.size >= POSITIONS_EVERY_BYTES
-            if (self._held.logins or full) and not self._flush():
-                return
-            if self._leave():
-                return
+            return False
+        more = self._read()
+        if self._held.logins and not self._flush():
+            return False
         if self._clock.monotonic() - self._positions_at >= POSITIONS_EVERY_S:
             self.flush()
+        return more
+
+    def _read(self) -> bool:
+        begun = self._clock.monotonic()
+        seen: set[str] = set()
+        for chunk in self._tail.read():
+            self._take(chunk)
+            if self._is_due() and not self._flush():
+                return False
+            late = self._clock.monotonic() - begun >= LOOK_AT_MOST_S
+            if self._leave() or (late and chunk.log in seen):
+                return True
+            seen.add(chunk.log)
+        return False
+
+    def _is_due(self) -> bool:
+        held = self._held
+        if held.logins and self._clock.monotonic() - held.since >= TOGETHER_S:
+            return True
+        return held.size >= POSITIONS_EVERY_BYTES
 
     def flush(self) -> bool:
         """Commit the positions too that no login has carried along; returns whether it worked."""
@@ -194,6 +218,8 @@ class Agent:
 
     def _keep(self, logins: list[Login]) -> None:
         kept = [login for login in logins if not self._ignore(login)]
+        if kept and not self._held.logins:
+            self._held.since = self._clock.monotonic()
         self._held.logins += kept
         self._held.ignored += len(logins) - len(kept)
         self.events_by_rule.update(login.rule for login in logins)

@@ -15,7 +15,7 @@ from logwatch_monitis.account import Account, about
 from logwatch_monitis.agent import Agent, Ignore
 from logwatch_monitis.config import EMBEDDED, Config
 from logwatch_monitis.control import Control
-from logwatch_monitis.errors import SetupError
+from logwatch_monitis.errors import SetupError, StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.monitis.client import MonitisClient
@@ -31,11 +31,12 @@ from logwatch_monitis.sending import (
     Sender,
     embedded_client,
     monitor_directory,
+    open_spool,
     remote_client,
 )
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
-from logwatch_monitis.spool import Limits, Locks, Spool, SpoolDamagedError
+from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError
 from logwatch_monitis.syslog import Timeline, local_zone
 
 __all__ = ["PatternsLoaded", "PatternsRefused", "print_logins", "run"]
@@ -128,10 +129,11 @@ def run(
         daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
         daemon.introduce(say)
         while not stop.wanted:
-            daemon.look()
+            more = daemon.look()
             daemon.renew(asked=stop.reload)
             stop.reload = False
-            waker.wait(LOOK_EVERY_S)
+            if not more:
+                waker.wait(LOOK_EVERY_S)
         daemon.finish()
     return 0
 
@@ -164,7 +166,8 @@ class _Daemon:
         """Open and start everything; what is open is closed by the stack, in reverse."""
         self._files = files
         self._spool = self._open_spool()
-        self._open_logs(from_start=from_start or self._spool.recovered)
+        self._recovering = self._spool.recovered
+        self._open_logs(from_start=from_start or self._recovering)
         self._stack.callback(self._close_logs)
         self._account = Account(self._config, self._holder, self._spool, self._clock.now())
         self._account.agent = self._agent
@@ -177,17 +180,41 @@ class _Daemon:
         self._watcher = Watcher(self._waker.wake, self._events, self._concerns)
         self._stack.callback(self._watcher.close)
 
-    def look(self) -> None:
-        """Take what is there, and see that everything that should be running is."""
+    def look(self) -> bool:
+        """Take what is there, and see that everything that should be running is.
+
+        Returns:
+            Whether more is there already.
+        """
         try:
-            self._agent.step()
+            more = self._agent.step()
+            if self._recovering and not more:
+                self._settle()
         except SpoolDamagedError:
-            self._tail.close()
-            self._open_logs(from_start=True)
-            self._account.agent = self._agent
+            self._recovering = True
+            more = self._begin_anew()
         self._watcher.watch(self._tail.directories())
         if self._monitor:
             self._monitor.check()
+        return more
+
+    def _settle(self) -> None:
+        """Note that after the loss of a spool all logs have been read again."""
+        if self._agent.flush():
+            with suppress(StateError):
+                self._spool.settle()
+                self._recovering = False
+
+    def _begin_anew(self) -> bool:
+        """Read all logs again; if there is no space for a new spool, that is tried again later."""
+        old = self._tail
+        try:
+            self._open_logs(from_start=True)
+        except StateError:
+            return False
+        old.close()
+        self._account.agent = self._agent
+        return True
 
     def renew(self, *, asked: bool) -> None:
         """Read the pattern files again, if that was asked for or they have changed and settled.
@@ -216,8 +243,8 @@ class _Daemon:
         far the logs were taken is in the spool then.
         """
         self.look()
-        if self._agent.flush() and self._spool.recovered:
-            self._spool.settle()
+        with suppress(SpoolDamagedError):
+            self._agent.flush()
         for line in about(self._tail.statuses()):
             say(line)
         if not self._page:
@@ -229,13 +256,7 @@ class _Daemon:
             say(f"The page is at {self._page}")
 
     def _open_spool(self) -> Spool:
-        limits = self._config.spool
-        spool = Spool.open(
-            self._config.state_directory,
-            clock=self._clock,
-            events=self._events,
-            limits=Limits(limits.max_entries, limits.keep, limits.seen_days),
-        )
+        spool = open_spool(self._config, self._clock, self._events)
         self._stack.callback(spool.close)
         return spool
 

@@ -30,10 +30,11 @@ class Written(NamedTuple):
 class Log:
     """A log with numbered logins in it, and the accounts of what was written."""
 
-    def __init__(self, path: Path) -> None:
-        """Make it, empty."""
+    def __init__(self, path: Path, first: int = 0) -> None:
+        """Make it, empty; its logins are numbered from *first* on."""
         self.path = path
         self.written: list[Written] = []
+        self._next = first
         path.touch()
 
     def text(self, count: int) -> str:
@@ -41,7 +42,7 @@ class Log:
         lines = []
         for _ in range(count):
             now = datetime.now(UTC)
-            number = len(self.written)
+            number, self._next = self._next, self._next + 1
             self.written.append(Written(number, int(now.timestamp() * 1000)))
             stamp = now.isoformat(timespec="microseconds")
             lines.append(

@@ -1,6 +1,7 @@
 """What every test shares: how much effort property tests make."""
 
 import os
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,3 +17,14 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile(os.environ.get("LOGWATCH_TEST_EFFORT", "quick"))
+
+
+@pytest.fixture(name="agent_of")
+def _agent_of(tmp_path):
+    """Make agents in the test's directory; none outlives the test."""
+    from running import Running
+
+    with ExitStack() as stack:
+        yield lambda *logs, config="", before=(): stack.push(
+            Running(tmp_path, logs, config, before=before)
+        )

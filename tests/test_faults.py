@@ -16,7 +16,7 @@ from chaos import (
     taken_by,
 )
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer, hang, web_page
-from running import Running, eventually
+from running import eventually
 
 from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.sources.position import load
@@ -56,11 +56,11 @@ def assert_unhealthy(run, words):
 
 
 @pytest.mark.parametrize("name", MENDS_ITSELF)
-def test_a_failing_monitor_is_waited_for(log, tmp_path, name):
+def test_a_failing_monitor_is_waited_for(log, tmp_path, name, agent_of):
     """However often it is tried again, one line tells of it; when it is well, all arrives once."""
     fault, words = MENDS_ITSELF[name]
     with FakeMonitor() as server:
-        run = Running(tmp_path, [log.path], plain_config(server, tmp_path)).start()
+        run = agent_of(log.path, config=plain_config(server, tmp_path)).start()
         server.always(fault, "addResult")
         log.append(3)
         assert eventually(lambda: server.actions().count("addResult") >= 3)
@@ -73,11 +73,11 @@ def test_a_failing_monitor_is_waited_for(log, tmp_path, name):
         assert run.stop() == 0
 
 
-def test_an_unreachable_monitor_is_waited_for(log, tmp_path):
+def test_an_unreachable_monitor_is_waited_for(log, tmp_path, agent_of):
     """An agent that starts while nobody listens goes on; the logins arrive when somebody does."""
     with FakeMonitor() as server:
         port = server.port
-    run = Running(tmp_path, [log.path], plain_config(f"http://127.0.0.1:{port}", tmp_path)).start()
+    run = agent_of(log.path, config=plain_config(f"http://127.0.0.1:{port}", tmp_path)).start()
     log.append(3)
     assert_unhealthy(run, "refused")
     with FakeMonitor(port=port) as server:
@@ -88,16 +88,16 @@ def test_an_unreachable_monitor_is_waited_for(log, tmp_path):
 
 
 @pytest.mark.parametrize("name", WRONG_KEYS)
-def test_wrong_keys_lose_nothing(log, tmp_path, name):
+def test_wrong_keys_lose_nothing(log, tmp_path, name, agent_of):
     """Who has mistyped a key is told so; with the right one the agent delivers what waited."""
     keys, words = WRONG_KEYS[name]
     with FakeMonitor() as server:
-        run = Running(tmp_path, [log.path], plain_config(server, tmp_path, **keys)).start()
+        run = agent_of(log.path, config=plain_config(server, tmp_path, **keys)).start()
         log.append(3)
         assert_unhealthy(run, words)
         assert_no_secrets(run, [SECRET_KEY, *keys.values()])
         assert run.stop() == 0
-        run = Running(tmp_path, [log.path], plain_config(server, tmp_path)).start()
+        run = agent_of(log.path, config=plain_config(server, tmp_path)).start()
         exactly(expected(log), lambda: taken_by(server), 60)
         assert status_of(run)[0] == 0
         assert run.stop() == 0
@@ -119,11 +119,11 @@ def assert_no_secrets(run, secrets):
     assert found == []
 
 
-def test_secrets_stay_where_they_are(log, tmp_path):
+def test_secrets_stay_where_they_are(log, tmp_path, agent_of):
     """Neither token nor key is in an output, a command line or the state, though all goes wrong."""
     with FakeMonitor() as server:
         config = plain_config(server, tmp_path) + "  validation: token\n"
-        run = Running(tmp_path, [log.path], config).start()
+        run = agent_of(log.path, config=config).start()
         log.append()
         exactly(expected(log), lambda: taken_by(server), 60)
         echo = f"Database is down for {API_KEY} {SECRET_KEY} {server.tokens[0]}"
@@ -134,10 +134,10 @@ def test_secrets_stay_where_they_are(log, tmp_path):
         assert run.stop() == 0
 
 
-def test_a_stop_does_not_wait_for_a_slow_server(log, tmp_path):
+def test_a_stop_does_not_wait_for_a_slow_server(log, tmp_path, agent_of):
     """With a request under way that nobody answers it ends in time; the login goes out later."""
     with FakeMonitor() as server:
-        run = Running(tmp_path, [log.path], plain_config(server, tmp_path)).start()
+        run = agent_of(log.path, config=plain_config(server, tmp_path)).start()
         server.always(hang(), "addResult")
         log.append()
         assert eventually(lambda: "addResult" in server.actions())
@@ -150,10 +150,10 @@ def test_a_stop_does_not_wait_for_a_slow_server(log, tmp_path):
         assert run.stop() == 0
 
 
-def test_a_stop_does_not_wait_for_a_backlog(log, tmp_path):
+def test_a_stop_does_not_wait_for_a_backlog(log, agent_of):
     """Amid a hundred thousand lines it ends before the last one, and notes how far it came."""
     log.append(60_000)
-    run = Running(tmp_path, [log.path]).launch("--from-start")
+    run = agent_of(log.path).launch("--from-start")
     assert eventually(lambda: "reading from byte 0" in run.text())
     assert run.stop() == 0
     with Spool.look(run.state, clock=SystemClock(), events=lambda _: None) as spool:
