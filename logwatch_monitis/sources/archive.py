@@ -72,9 +72,11 @@ def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]
                 if found.data:
                     yield Block(found.start, found.data, overlong=overlong)
                     overlong = 0
-    if rest.strip(b"\0") and not skipping:
-        body = rest.lstrip(b"\0")
-        yield Block(offset + len(rest) - len(body), body, complete=False, overlong=overlong)
+            if not skipping and rest.startswith(b"\0"):
+                body = rest.lstrip(b"\0")
+                offset, rest = offset + len(rest) - len(body), body
+    if rest and not skipping:
+        yield Block(offset, rest, complete=False, overlong=overlong)
     elif overlong or skipping:
         yield Block(offset, b"", overlong=overlong + bool(skipping))
     if damage is not None:

@@ -144,7 +144,9 @@ class Arranger:
     def _same_again(self, file: Follower, shelf: Shelf) -> int | None:
         """Return the copy placed last if *file* is a later state of the same file."""
         last = next(reversed(self._placed), None)
-        if last is None or self._files[last].handle or file.place.blank:
+        if last is None or self._files[last].handle:
+            return None
+        if file.place.offset <= self._files[last].place.offset:
             return None
         index = self._placed[last]
         handle = shelf.handle(index)
@@ -162,7 +164,7 @@ class Arranger:
 
     def _place_blank(self, shelf: Shelf) -> None:
         """Place older files that were still empty, which only inode and rank can tell."""
-        end = self._low if self._adopted is None else len(shelf)
+        end = len(shelf) if self._continues() else self._low
         low = 0
         for number, file in enumerate(self._files):
             if number in self._placed:
@@ -207,8 +209,8 @@ class Arranger:
         taken = set(self._placed.values())
         first = self._files[0] if self._files else None
         low = min(taken, default=0)
-        if first and not first.place.offset and not first.done:
-            low = 0  # it would have a landmark before it if there had been older copies
+        if first and not first.done and self._is_oldest(first):
+            low = 0
         elif not taken and any(file.place.offset and not file.done for file in self._files):
             return []
         held = self._held()
@@ -217,6 +219,13 @@ class Arranger:
             for index in range(low, len(shelf))
             if index not in taken and shelf.copies[index][1:3] not in held
         ]
+
+    def _is_oldest(self, first: Follower) -> bool:
+        """Tell whether there were no copies before *first*, which has no landmark before it.
+
+        We saw so ourselves while we ran; after a restart, only a file not begun is proof enough.
+        """
+        return first.handle is not None or first in self._cut or not first.place.offset
 
     def _continues(self) -> bool:
         """Tell whether the live file is the one known, so that nothing came between.
@@ -259,11 +268,18 @@ class Arranger:
                 files.append(file)
                 if index is not None and file.handle:
                     files += self._longer(file, file.handle, index, shelf)
-        files = _prune(files + [new[index] for index in waiting])
+        files = _prune(files + [new[index] for index in waiting]) + self._moved_away()
         self._tell(shelf, files)
         if self._live:
             files.append(self._live_follower(self._live))
         return files
+
+    def _moved_away(self) -> list[Follower]:
+        """Return the live file of before a restart if it is nowhere: it may come back."""
+        own = self._own
+        if own is None or own.handle or own.place.blank or self._live or self._known(own):
+            return []
+        return [own]
 
     def _misses_place(self) -> bool:
         return any(
@@ -277,8 +293,6 @@ class Arranger:
 
     def _keep(self, file: Follower, index: int | None, shelf: Shelf) -> bool:
         """Open a known file that is not the live one; tell whether it is still of use."""
-        if index is None and file is self._own and not (self._live or file.place.blank):
-            return True  # moved away, it may come back
         if index is None:
             return file.handle is not None or (file.done and not len(shelf))
         copy = shelf.copies[index]
@@ -289,10 +303,10 @@ class Arranger:
         return True
 
     def _longer(self, file: Follower, handle: Handle, index: int, shelf: Shelf) -> list[Follower]:
-        """Return a copy of an open file if that copy holds more than the file itself."""
+        """Return a copy of an open file if that copy holds more than the file, or yet may."""
         copy = shelf.copies[index]
         other = None if copy[1:3] == (file.dev, file.ino) else shelf.handle(index)
-        if other is None or not other.read_at(handle.stat().st_size, 1):
+        if other is None or (other.packed and not other.read_at(handle.stat().st_size, 1)):
             return []
         follower = self._whole(shelf, index)
         follower.place = self._behind(file, handle, other)
