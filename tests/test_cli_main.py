@@ -206,8 +206,8 @@ class TestProcess:
 
     def test_people_get_colour_and_programs_do_not(self):
         """On a terminal the table is painted, with NO_COLOR and in a pipe it is not."""
-        painted = on_terminal("scan", EXAMPLE_LOG).out
-        plain = on_terminal("scan", EXAMPLE_LOG, environ={"NO_COLOR": "1"}).out
+        painted = on_terminal("scan", "--quiet", EXAMPLE_LOG).out
+        plain = on_terminal("scan", "--quiet", EXAMPLE_LOG, environ={"NO_COLOR": "1"}).out
 
         assert "\x1b[32mlogin" in painted
         assert plain == re.sub(r"\x1b\[\d+m", "", painted)

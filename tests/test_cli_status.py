@@ -22,8 +22,8 @@ STATUS = {
             "position": 8123,
             "size": 8200,
             "lag": 77,
-            "last_line": time.time() - 200,
-            "last_login": time.time() - 7300,
+            "last_line": time.time() - 5 * 3600 - 60,
+            "last_login": time.time() - 2 * 86_400 - 60,
         },
         {
             "log": "/var/log/\x1b[2Jsecure",
@@ -72,8 +72,8 @@ class TestStatus:
 
         row = next(line for line in result.lines if "auth.log" in line)
         assert result.code == 0
-        assert "3 min ago" in row
-        assert "2 h ago" in row
+        assert "5 h ago" in row
+        assert "2 d ago" in row
         assert "healthy: reading and delivering" in result.out
         assert "3 waiting, 1 refused by the monitor" in result.out
         assert "1 min ago" in result.out

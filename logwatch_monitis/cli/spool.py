@@ -22,7 +22,7 @@ _COLUMNS = ("id", "time", "user_login", "host", "srv", "machine", "refused", "re
 
 @click.group(cls=SuggestingGroup, example="logwatch-monitis spool list")
 def command() -> None:
-    """Look after logins that the monitor refused: dead letters."""
+    """Look after logins that the monitor refused."""
 
 
 @command.command("list", example="logwatch-monitis spool list --format jsonl")
