@@ -37,7 +37,7 @@ STATUS = {
         },
     ],
     "spool": {"depth": 3, "dead": 1},
-    "delivery": {"state": "ok", "last_delivery": time.time() - 90, "last_error": ""},
+    "delivery": {"state": "ok", "last_delivery": time.time() - 3 * 3600 - 60, "last_error": ""},
     "monitor": {"url": "embedded", "page": "http://127.0.0.1:8460/"},
 }
 
@@ -76,7 +76,7 @@ class TestStatus:
         assert "2 d ago" in row
         assert "healthy: reading and delivering" in result.out
         assert "3 waiting, 1 refused by the monitor" in result.out
-        assert "1 min ago" in result.out
+        assert "3 h ago" in result.out
         assert r"\x1b[2J" in result.out
 
     def test_programs_get_all_of_it(self, config_file, tmp_path):
