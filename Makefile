@@ -23,8 +23,8 @@ lint: .venv/test.stamp ## check style, formatting and types
 bench: .venv/test.stamp ## compare our speed with other tools on this machine
 	$(BIN)/python benchmarks/compare.py
 
-soak: .venv/test.stamp ## run the long tests: crashes, rotations, outages
-	LOGWATCH_TEST_EFFORT=full $(BIN)/python -m pytest -m soak
+soak: .venv/test.stamp ## run agent and monitor amid faults, rotations and kills; MINUTES=30 RATE=500
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
 
 docs: .venv/docs.stamp ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -n -T -W -q -b html docs docs/_build/html

@@ -19,9 +19,12 @@ from chaos import (
     meanwhile,
     peek,
     plain_config,
+    results_of,
     taken_by,
 )
 from fake_monitor import FakeMonitor, answer, lost_reply, reset, web_page
+from fault_proxy import FaultProxy
+from real_monitor import running_monitor
 from running import eventually
 
 SECONDS = 60 if FULL else 6
@@ -172,3 +175,19 @@ def test_the_embedded_monitor_has_each_login_exactly_once(log, agent_of):
     assert "Traceback" not in life.said
     assert "internal error" not in life.said
     assert run.stop() == 0
+
+
+@pytest.mark.soak
+def test_a_failing_line_to_our_own_monitor_doubles_nothing(log, tmp_path, agent_of):
+    """Whatever something in between answers, cuts or loses, each login is stored once, in order."""
+    directory = tmp_path / "monitor"
+    with running_monitor(directory) as (_, caller), FaultProxy(caller.address.url, 0.3) as proxy:
+        keys = {"key": caller.keys.api_key, "secret": caller.keys.secret_key}
+        run = agent_of(log.path, config=plain_config(proxy.url, tmp_path, **keys)).start()
+        with meanwhile(lambda: log.append(random.randrange(1, 40)), pause=0.1):
+            time.sleep(SECONDS)
+        proxy.share = 0.1
+        exactly(expected(log), lambda: results_of(directory / "monitor.sqlite"), 120)
+        assert run.stop() == 0
+
+    assert len(proxy.met) > 1

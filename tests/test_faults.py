@@ -15,7 +15,7 @@ from chaos import (
     status_of,
     taken_by,
 )
-from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer, hang, web_page
+from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer, hang, lost_reply, web_page
 from running import eventually
 
 from logwatch_monitis.seams import SystemClock
@@ -70,6 +70,27 @@ def test_a_failing_monitor_is_waited_for(log, tmp_path, name, agent_of):
         assert eventually(lambda: "Delivery works again" in run.text())
         assert status_of(run)[0] == 0
         assert len(complaints(run)) == 1
+        assert run.stop() == 0
+
+
+def test_a_no_from_something_in_between_costs_no_id(log, tmp_path, agent_of):
+    """What a gateway answers for our own monitor does not make the agent take it for another one.
+
+    It would leave out the ids then, and the monitor could not know a repeated login again.
+    """
+
+    def gateway(exchange):
+        exchange.server.ours = False
+        exchange.send(b'{"error":"Service is down"}')
+        exchange.server.ours = True
+
+    with FakeMonitor(ours=True) as server:
+        server.program(gateway, lost_reply(), action="addResult")
+        run = agent_of(log.path, config=plain_config(server, tmp_path)).start()
+        log.append()
+        assert eventually(lambda: server.actions().count("addResult") == 3)
+        log.append(3)
+        exactly(expected(log), lambda: taken_by(server), 60)
         assert run.stop() == 0
 
 

@@ -215,6 +215,9 @@ class Deliverer:
             self._judge(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
 
     def _send_one(self, monitor_id: str, entry: Entry) -> None:
+        if self._client.ours is None:
+            # Without its id, our own monitor would not know the result again.
+            monitor_id = self._finder.find()
         self._client.add_result(monitor_id, self._result(entry))
         self._notes.take(entry)
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Literal, NamedTuple
 from xml.etree.ElementTree import Element
 
-from logwatch_monitis.errors import UnreachableError
+from logwatch_monitis.errors import MonitorError, UnreachableError
 from logwatch_monitis.seams import Clock, Reply, Transport
 
 from .address import base_url, refuse_clear_text
@@ -215,9 +215,11 @@ class MonitisClient:
             self.ours = is_ours(reply.headers)
             secrets = (self._secret_key, self._api_key, self._token)
             return read(reply, self._clock.now(), secrets)
-        except UnreachableError:
+        except MonitorError as error:
             # Who answers next may be another server, and must not be sent what only ours knows.
-            self.ours = None
+            # A no without our header may come from something in between, and is no sign either.
+            if isinstance(error, UnreachableError) or not self.ours:
+                self.ours = None
             raise
 
 
