@@ -92,7 +92,7 @@ def test_local_machine_and_program(load, folder):
     ("services", "programs"),
     [
         (["door"], {"doord", "gated"}),
-        (["sshd"], {"sshd", "sshd-session"}),
+        (["sshd"], {"sshd", "sshd-session", "sshd-auth"}),
         (["cockpit"], {"gdm", "kdm", "xdm", "lightdm", "sddm", "gdm-password"}),
         ([], set()),
     ],

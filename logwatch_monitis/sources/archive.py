@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from logwatch_monitis.sources.lines import BLOCK, cut
+from logwatch_monitis.sources.lines import BLOCK, cut, strip_hole
 from logwatch_monitis.sources.packed import (
     MAGIC_SIZE,
     ArchiveDamagedError,
@@ -73,7 +73,7 @@ def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]
                     yield Block(found.start, found.data, overlong=overlong)
                     overlong = 0
             if not skipping and rest.startswith(b"\0"):
-                body = rest.lstrip(b"\0")
+                body = strip_hole(rest)
                 offset, rest = offset + len(rest) - len(body), body
     if rest and not skipping:
         yield Block(offset, rest, complete=False, overlong=overlong)
