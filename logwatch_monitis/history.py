@@ -24,7 +24,7 @@ from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
 from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, read_blocks
 from logwatch_monitis.sources.packed import packing
-from logwatch_monitis.sources.siblings import log_path, name_age
+from logwatch_monitis.sources.siblings import log_path, name_age, named_by_date
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
@@ -153,7 +153,9 @@ def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[L
             failures.append(Failure(path, error.render(), denied=False))
         else:
             logs.setdefault(_key(path), []).append(file)
-    ordered = [Log(key, tuple(sorted(files, key=_age))) for key, files in logs.items()]
+    ordered = [
+        Log(key, tuple(sorted(_redated(key, files, zone), key=_age))) for key, files in logs.items()
+    ]
     return sorted(ordered, key=lambda log: _age(log.files[0]))
 
 
@@ -167,12 +169,31 @@ def _key(path: str) -> str:
     return log_path(path) or path
 
 
+def _redated(key: str, files: Sequence[HistoryFile], zone: tzinfo) -> Iterator[HistoryFile]:
+    """Yield the files of a log, none of them later than those that their names call newer.
+
+    Modification times alone would do that, if copying did not make all of them the present.
+    """
+    newest = next((file.first for file in files if file.path == key), None)
+    yield from (file for file in files if file.path == key)
+    for dated in (False, True):
+        newer = newest
+        copies = [f for f in files if f.path != key and named_by_date(f.path) == dated]
+        for file in sorted(copies, key=lambda file: name_age(file.path), reverse=True):
+            known = file
+            if newer is not None and not file.once and file.reference > newer:
+                with suppress(OSError):  # rotated away just now, which is told of later
+                    known = _look(file.path, zone, newer)
+            newer = newer if known.first is None else known.first
+            yield known
+
+
 def _age(file: HistoryFile) -> tuple[float, float, str, str]:
     first = file.reference if file.first is None else file.first
     return first, file.reference, name_age(file.path), file.path
 
 
-def _look(path: str, zone: tzinfo) -> HistoryFile:
+def _look(path: str, zone: tzinfo, newer: float | None = None) -> HistoryFile:
     if path == STDIN:
         return HistoryFile(path, True, None, time.time(), once=True)
     status = Path(path).stat()
@@ -180,9 +201,11 @@ def _look(path: str, zone: tzinfo) -> HistoryFile:
         return HistoryFile(path, True, None, status.st_mtime, once=True)
     with Path(path).open("rb") as file:
         head = file.read(16)
-    reference = reference_time(path, zone, modified=status.st_mtime, packed=gzip_time(head))
+    modified = status.st_mtime
+    reference = reference_time(path, zone, modified=modified, packed=gzip_time(head), newer=newer)
     if not packing(head):
-        return HistoryFile(path, False, file_years(path, zone).first, reference)
+        first = file_years(path, zone, reference=reference).first
+        return HistoryFile(path, False, first, reference)
     years = StreamYears(zone, reference=reference)
     # Damage is told of when the file is read, after what is readable.
     with suppress(ArchiveDamagedError), closing(read_blocks(path, size=_PEEK)) as blocks:

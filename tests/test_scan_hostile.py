@@ -220,7 +220,7 @@ def test_all_headers_say_the_same(tmp_path, form):
     ]
 
 
-@pytest.mark.parametrize("kept", [True])
+@pytest.mark.parametrize("kept", [True, False])
 def test_rotated_copies_over_two_new_years(tmp_path, kept):
     """Monthly copies get their years, also where copying has set all modification times anew."""
     months = [(2024, 11), (2024, 12), *((2025, m) for m in range(1, 13)), (2026, 1), (2026, 2)]

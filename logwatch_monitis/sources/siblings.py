@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-__all__ = ["Sibling", "list_siblings", "log_path", "name_age", "single"]
+__all__ = ["Sibling", "list_siblings", "log_path", "name_age", "named_by_date", "single"]
 
 _MARK = r"""
     (?: [-._](?P<date>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])
@@ -67,6 +67,12 @@ def name_age(path: str) -> str:
     """Return what sorts a log and its copies by their names alone: oldest first, the log last."""
     match = _NAME.fullmatch(os.path.split(path)[1])
     return _age(match)[0] if match else "~"
+
+
+def named_by_date(path: str) -> bool:
+    """Return whether *path* is that of a copy named by date, not by number."""
+    match = _NAME.fullmatch(os.path.split(path)[1])
+    return match is not None and _age(match)[1]
 
 
 def list_siblings(path: str, *, below: bool = False) -> list[Sibling]:
