@@ -21,15 +21,13 @@ from logwatch_monitis.sources.events import (
 )
 from logwatch_monitis.sources.follow import Follower
 from logwatch_monitis.sources.handle import Handle
-from logwatch_monitis.sources.identity import Place, matches, place_at
-from logwatch_monitis.sources.lines import MAX_LINE
+from logwatch_monitis.sources.identity import Place, line_start, matches
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.shelf import Shelf, ShelfMovedError, is_prefix
 
-__all__ = ["Arranger", "Start", "line_start"]
+__all__ = ["Arranger", "Start"]
 
 _TRIES = 10
-_SEARCH = 65_536
 
 Start = Literal["known", "first byte", "end"]
 """``known``: the files given are known, read what follows. Else: the log is configured for the
@@ -130,15 +128,15 @@ class Arranger:
         self._place_blank(shelf)
 
     def _locate(self, file: Follower, shelf: Shelf) -> int | None:
+        if file.handle:
+            index = shelf.find_inode(file.dev, file.ino, self._low)
+            if index is not None or self._identity == (file.dev, file.ino):
+                return index
+            file.renew_print()
         if file.done:
-            return shelf.find_whole(file.state, self._low)
-        if not file.handle:
-            return shelf.find(file.place, self._low)
-        index = shelf.find_inode(file.dev, file.ino, self._low)
-        if index is not None:
-            return index
-        file.renew_print()
-        index = shelf.find(file.place, self._low)
+            index = shelf.find_whole(file.state, self._low)
+        else:
+            index = shelf.find(file.place, self._low)
         return None if index is None or shelf.copies[index][1:3] in self._held() else index
 
     def _same_again(self, file: Follower, shelf: Shelf) -> int | None:
@@ -247,11 +245,9 @@ class Arranger:
         for index in reversed(range(len(shelf))):
             if index in unseen or index in self._placed.values():
                 continue
-            place = shelf.mark(index)
-            if not place.blank:
-                copy = shelf.copies[index]
-                state = FileState(copy.path, copy.dev, copy.ino, place.offset, place, done=True)
-                marks[index] = Follower(self._log, state, None, self._now)
+            mark = shelf.mark(index)
+            if mark:
+                marks[index] = Follower(self._log, mark, None, self._now)
                 if index < low:
                     break
         return marks
@@ -299,6 +295,8 @@ class Arranger:
         file.path = copy.path
         if not file.handle:
             file.dev, file.ino = copy.dev, copy.ino
+            if file.done and shelf.goes_on(index, file.size):
+                file.done, file.former = False, Place()
             file.handle = None if file.done else shelf.take(index)
         return True
 
@@ -315,7 +313,7 @@ class Arranger:
     def _behind(self, file: Follower, handle: Handle, other: Handle) -> Place:
         """Return where a file goes on that has the bytes *file* has been read from."""
         if is_prefix(handle, other):
-            return line_start(handle, handle.stat().st_size)
+            return line_start(handle.read_at, handle.stat().st_size)
         return file.place
 
     def _whole(self, shelf: Shelf, index: int) -> Follower:
@@ -332,7 +330,7 @@ class Arranger:
         file = Follower.opened(self._log, self._log, live, self._now)
         own = self._own
         if self._start == "end":
-            file.place = line_start(live, live.stat().st_size)
+            file.place = line_start(live.read_at, live.stat().st_size)
         elif own and not self._known(own) and not own.place.blank:
             if own.handle and matches(own.place, live.read_at):
                 file.place = self._behind(own, own.handle, live)
@@ -351,7 +349,9 @@ class Arranger:
         file.attach(self._log, live)
         if file.place.unseen:
             size = live.stat().st_size
-            file.place = line_start(live, file.place.offset) if size >= file.size else Place()
+            file.place = (
+                line_start(live.read_at, file.place.offset) if size >= file.size else Place()
+            )
         self._events(FileFound(self._log, file.place.offset))
         return file
 
@@ -371,12 +371,13 @@ class Arranger:
 
     def _tell_own(self, own: Follower, shelf: Shelf, older: list[Follower]) -> None:
         found = self._known(own)
-        if self._live and own.handle is None and not found:
+        unknown = not self._placed and len(shelf) > 0
+        if own.handle is None and not found and (self._live or unknown):
             self._events(FileGap(self._log, own.path, None))
         elif self._live and found:
             names = tuple(file.path for file in older if not file.done)
             self._events(FileRotated(self._log, names))
-        elif self._live and not self._placed and len(shelf):
+        elif self._live and unknown:
             self._events(FileGap(self._log, own.path, None))
         elif self._live:
             self._events(FileReplaced(self._log))
@@ -387,17 +388,3 @@ def _prune(files: list[Follower]) -> list[Follower]:
     first = next((n for n, file in enumerate(files) if not file.done), len(files))
     telling = [file for file in files[:first] if not file.place.blank]
     return telling[-1:] + files[first:]
-
-
-def line_start(handle: Handle, size: int) -> Place:
-    """Return the place of the last line start at or before *size*."""
-    end = size
-    while end > 0 and size - end <= MAX_LINE:
-        start = max(0, end - _SEARCH)
-        found = handle.read_at(start, end - start).rfind(b"\n")
-        if found >= 0:
-            return place_at(handle.read_at, start + found + 1)
-        end = start
-    if end <= 0:
-        return place_at(handle.read_at, 0)
-    return place_at(handle.read_at, size)._replace(skipping=size - end)

@@ -115,7 +115,8 @@ class Chain:
     def take(self, part: Part) -> None:
         """Count *part* as read."""
         part.file.take(part.portion, self._clock.monotonic())
-        self._reported = None
+        if not self.trouble:
+            self._reported = None
 
     def close(self) -> None:
         """Close all files."""

@@ -10,10 +10,24 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-__all__ = ["REACH", "Place", "ReadAt", "advance", "digest", "matches", "place_at", "starts_like"]
+from logwatch_monitis.sources.lines import MAX_LINE
+
+__all__ = [
+    "REACH",
+    "Place",
+    "ReadAt",
+    "advance",
+    "digest",
+    "line_start",
+    "matches",
+    "place_at",
+    "starts_like",
+]
 
 REACH = 1024
 """How many bytes, at most, each of the two hashes covers."""
+
+_SEARCH = 65_536
 
 ReadAt = Callable[[int, int], bytes]
 """Reads *size* bytes at *offset*; fewer only at the end of the file."""
@@ -77,6 +91,20 @@ def place_at(read_at: ReadAt, offset: int) -> Place:
     reach = min(offset, REACH)
     before = read_at(offset - reach, reach)
     return Place(len(beginning), digest(beginning), offset, digest(before))
+
+
+def line_start(read_at: ReadAt, size: int) -> Place:
+    """Return the place of the last line start at or before *size*."""
+    end = size
+    while end > 0 and size - end <= MAX_LINE:
+        start = max(0, end - _SEARCH)
+        found = read_at(start, end - start).rfind(b"\n")
+        if found >= 0:
+            return place_at(read_at, start + found + 1)
+        end = start
+    if end <= 0:
+        return place_at(read_at, 0)
+    return place_at(read_at, size)._replace(skipping=size - end)
 
 
 def advance(place: Place, offset: int, before: bytes, skipping: int = 0) -> Place:

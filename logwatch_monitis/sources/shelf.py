@@ -9,7 +9,7 @@ from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
-from logwatch_monitis.sources.identity import REACH, Place, matches, place_at
+from logwatch_monitis.sources.identity import REACH, Place, line_start, matches
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.siblings import Sibling, list_siblings, log_path, single
 
@@ -95,7 +95,7 @@ class Shelf:
     def find_whole(self, file: FileState, low: int) -> int | None:
         """Return the copy from *low* on that is *file*, which was read to its end."""
         found = list(self._holding(file.place, low))
-        whole = [i for i in found if self._ends(i, file.place.offset)]
+        whole = [index for index in found if not self.goes_on(index, file.size)]
         same = [i for i in whole if self.copies[i][1:3] == (file.dev, file.ino)]
         return next(iter(same + whole + found), None)
 
@@ -105,16 +105,19 @@ class Shelf:
             if handle and matches(place, handle.read_at):
                 yield index
 
-    def _ends(self, index: int, offset: int) -> bool:
+    def goes_on(self, index: int, size: int) -> bool:
+        """Tell whether the copy has more than *size* bytes."""
         handle = self.handle(index)
-        return handle is not None and not handle.read_at(offset, 1)
+        return handle is not None and bool(handle.read_at(size, 1))
 
-    def mark(self, index: int) -> Place:
-        """Return the place at the end of the copy; a blank one if it cannot be read."""
-        handle = self.handle(index)
-        if not handle:
-            return Place()
-        return place_at(handle.read_at, _size(handle))
+    def mark(self, index: int) -> FileState | None:
+        """Return the copy as a file that was read to its end; None if it is empty or unreadable."""
+        copy, handle = self.copies[index], self.handle(index)
+        size = _size(handle) if handle else 0
+        if not handle or not size:
+            return None
+        place = line_start(handle.read_at, size)
+        return FileState(copy.path, copy.dev, copy.ino, size, place, done=True)
 
     def _doubled(self, copy: Sibling) -> bool:
         """Tell whether *copy* is the compressed copy of a file that is still there as well."""

@@ -130,15 +130,17 @@ class Watcher:
         return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
 
     def _start(self, wanted: dict[Path, tuple[int, int]]) -> bool:
-        observer = Observer()
+        observer: BaseObserver | None = None
         try:
+            observer = Observer()  # may ask the kernel for its inotify instance already
             for directory in wanted:
                 observer.schedule(self._handler, str(directory), event_filter=_EVENTS)
             observer.start()
         except Exception as error:  # noqa: BLE001 - polling goes on, whatever is wrong with it
             self._fail(error)
-            with contextlib.suppress(Exception):
-                observer.stop()
+            if observer:
+                with contextlib.suppress(Exception):
+                    observer.stop()
             return False
         self._observer = observer
         self._watched = wanted
