@@ -85,10 +85,13 @@ class Chain:
 
     def state_after(self, part: Part | None) -> LogState:
         """Return what to remember once *part* is taken."""
-        files = [file.state for file in self.files]
-        if part:
-            index = self.files.index(part.file)
-            files[index] = files[index]._replace(place=part.portion.place)
+        files = [
+            file.state._replace(place=part.portion.place)
+            if part and file is part.file
+            else file.state
+            for file in self.files
+            if not file.orphan
+        ]
         if self.twin:
             files.append(self.twin.state)
         return LogState(tuple(files), self.live or self.twin is not None)
