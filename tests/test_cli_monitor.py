@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import run, spawn
+from fake_monitor import FakeMonitor, web_page
 from real_monitor import running_monitor
 
 from logwatch_monitis.control import Control
@@ -126,6 +127,15 @@ class TestMonitor:
         """An unreachable monitor gives exit code 69."""
         assert monitor("list", "--url", "http://127.0.0.1:1").code == 69
 
+    def test_somebody_else_there(self, monitor):
+        """What answers like a captive portal is named with its address."""
+        with FakeMonitor() as server:
+            server.program(web_page())
+            result = monitor("list", "--url", server.url)
+
+        told = "a web page, as of a captive portal or a wrong address"
+        assert (69, f"logwatch-monitis: {server.url}: {told}\n") == (result.code, result.err)
+
     def test_tokens_do_not_cross_the_network_in_clear(self, monitor):
         """A token over plain HTTP beyond this machine needs --insecure."""
         result = monitor("token", "--url", "http://192.0.2.1")
@@ -205,6 +215,13 @@ class TestServe:
 
         assert (result.code, code) == (0, 0)
         assert "MYSECRET" not in Path(keys_file).read_text()
+
+    def test_no_address_to_listen_on(self, tmp_path):
+        """An address that is none is wrong usage, as for run."""
+        result = run("serve", "--listen", "everywhere", "--data", tmp_path)
+
+        assert result.code == 2
+        assert "--listen: 'everywhere' is no address to listen on" in result.err
 
     def test_a_taken_port(self, caller, tmp_path):
         """A port that was asked for and is taken is an error of the set-up."""

@@ -17,6 +17,7 @@ from logwatch_monitis.control import ask
 from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.errors import UnreachableError, UsageError
 from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.monitis.faults import BusyError
 from logwatch_monitis.seams import SystemClock
 
 __all__ = ["Access", "connect", "connection_options"]
@@ -80,7 +81,8 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
 
     Raises:
         SetupError: address or keys cannot be used.
-        UnreachableError: the embedded monitor is meant and does not run.
+        UnreachableError: the embedded monitor is meant and does not run; or what answers is no
+            monitor that works.
     """
     from logwatch_monitis.monitis.transport import RequestsTransport
 
@@ -101,6 +103,8 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
     )
     try:
         yield client
+    except BusyError as error:
+        raise UnreachableError(f"{client.url}: {error.message}", error.hint) from None
     finally:
         client.close()
 

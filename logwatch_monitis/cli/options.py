@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from logwatch_monitis.errors import UsageError, suggest
+from logwatch_monitis.errors import SetupError, UsageError, suggest
 
 __all__ = [
     "CONTEXT",
@@ -17,6 +17,7 @@ __all__ = [
     "SuggestingGroup",
     "config_option",
     "format_option",
+    "listen_address",
     "login_format",
     "say",
     "stdout",
@@ -49,6 +50,21 @@ def format_option(*formats: str, default: str = "human") -> Callable[[F], F]:
 def login_format(chosen: str | None) -> str:
     """Return the format for logins: people read a table, programs read JSON lines."""
     return chosen or ("human" if sys.stdout.isatty() else "jsonl")
+
+
+def listen_address(text: str) -> str:
+    """Return what was given as ``--listen``.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    from logwatch_monitis.monitor.listen import parse_listen
+
+    try:
+        parse_listen(text)
+    except SetupError as error:
+        raise UsageError(f"--{error.message}", error.hint) from None
+    return text
 
 
 def stdout() -> BinaryIO:

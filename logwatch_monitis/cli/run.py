@@ -14,14 +14,14 @@ from logwatch_monitis.cli.options import (
     Command,
     config_option,
     format_option,
+    listen_address,
     login_format,
     say,
     stdout,
 )
 from logwatch_monitis.config import Config
-from logwatch_monitis.errors import SetupError, UsageError
+from logwatch_monitis.errors import UsageError
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
 
@@ -79,9 +79,5 @@ def _adjusted(configuration: Config, listen: str | None, *, insecure: bool) -> C
         monitor = replace(configuration.monitor, insecure=True)
         configuration = replace(configuration, monitor=monitor)
     if listen:
-        try:
-            parse_listen(listen)
-        except SetupError as error:
-            raise UsageError(f"--{error.message}", error.hint) from None
-        configuration = replace(configuration, listen=listen, listen_chosen=True)
+        configuration = replace(configuration, listen=listen_address(listen), listen_chosen=True)
     return configuration

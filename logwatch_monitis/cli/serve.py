@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from logwatch_monitis import config
-from logwatch_monitis.cli.options import Command, config_option
+from logwatch_monitis.cli.options import Command, config_option, listen_address
 from logwatch_monitis.cli.tables import write
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 
@@ -51,7 +51,7 @@ def command(
     secret = read_secret_file(secret_key_file) if secret_key_file else _SECRET_KEY.find()
     public = Secret(api_key) if api_key else _API_KEY.find()
     serve(
-        listen or configuration.listen,
+        listen_address(listen) if listen else configuration.listen,
         Path(data) if data else configuration.monitor_directory,
         ready=_greet,
         api_key=public.reveal() if public else "",
