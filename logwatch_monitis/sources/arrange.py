@@ -119,8 +119,6 @@ class Arranger:
         self._placed, self._low = {}, 0
         for number, file in enumerate(self._files):
             index = self._locate(file, shelf)
-            if index is None and not file.handle:
-                index = self._same_again(file, shelf)
             if index is not None:
                 self._placed[number] = index
                 self._low = index + 1
@@ -130,7 +128,7 @@ class Arranger:
     def _locate(self, file: Follower, shelf: Shelf) -> int | None:
         if file.handle:
             index = shelf.find_inode(file.dev, file.ino, self._low)
-            if index is not None or self._identity == (file.dev, file.ino):
+            if index is not None or file.orphan or self._identity == (file.dev, file.ino):
                 return index
             file.renew_print()
         if file.done:
@@ -138,20 +136,6 @@ class Arranger:
         else:
             index = shelf.find(file.place, self._low)
         return None if index is None or shelf.copies[index][1:3] in self._held() else index
-
-    def _same_again(self, file: Follower, shelf: Shelf) -> int | None:
-        """Return the copy placed last if *file* is a later state of the same file."""
-        last = next(reversed(self._placed), None)
-        if last is None or self._files[last].handle:
-            return None
-        if file.place.offset <= self._files[last].place.offset:
-            return None
-        index = self._placed[last]
-        handle = shelf.handle(index)
-        if handle is None or not matches(file.place, handle.read_at):
-            return None
-        del self._placed[last]
-        return index
 
     def _held(self) -> set[tuple[int, int]]:
         return {(file.dev, file.ino) for file in self._files if file.handle}
@@ -263,7 +247,7 @@ class Arranger:
             if number != self._adopted and self._keep(file, index, shelf):
                 files.append(file)
                 if index is not None and file.handle:
-                    files += self._longer(file, file.handle, index, shelf)
+                    files += self._elsewhere(file, file.handle, index, shelf)
         files = _prune(files + [new[index] for index in waiting]) + self._moved_away()
         self._tell(shelf, files)
         if self._live:
@@ -300,21 +284,26 @@ class Arranger:
             file.handle = None if file.done else shelf.take(index)
         return True
 
-    def _longer(self, file: Follower, handle: Handle, index: int, shelf: Shelf) -> list[Follower]:
-        """Return a copy of an open file if that copy holds more than the file, or yet may."""
+    def _elsewhere(
+        self, file: Follower, handle: Handle, index: int, shelf: Shelf
+    ) -> list[Follower]:
+        """Return the copy that an open file without a name goes on in, if it does."""
         copy = shelf.copies[index]
         other = None if copy[1:3] == (file.dev, file.ino) else shelf.handle(index)
-        if other is None or (other.packed and not other.read_at(handle.stat().st_size, 1)):
+        if other is None or is_prefix(other, handle):
             return []
         follower = self._whole(shelf, index)
-        follower.place = self._behind(file, handle, other)
+        self._hand_over(file, handle, follower, other)
         return [follower]
 
-    def _behind(self, file: Follower, handle: Handle, other: Handle) -> Place:
-        """Return where a file goes on that has the bytes *file* has been read from."""
+    def _hand_over(self, file: Follower, handle: Handle, follower: Follower, other: Handle) -> None:
+        """Let *follower* read on in *other*, and *file* wait for late lines only."""
+        follower.place = file.place
+        file.orphan = True
         if is_prefix(handle, other):
-            return line_start(handle.read_at, handle.stat().st_size)
-        return file.place
+            file.place = line_start(handle.read_at, handle.stat().st_size)
+        else:
+            follower.former = Place()  # from where they differ on, both must be read
 
     def _whole(self, shelf: Shelf, index: int) -> Follower:
         copy = shelf.copies[index]
@@ -333,7 +322,7 @@ class Arranger:
             file.place = line_start(live.read_at, live.stat().st_size)
         elif own and not self._known(own) and not own.place.blank:
             if own.handle and matches(own.place, live.read_at):
-                file.place = self._behind(own, own.handle, live)
+                self._hand_over(own, own.handle, file, live)
             else:
                 file.former = own.place
         if not self._files:
@@ -385,6 +374,7 @@ class Arranger:
 
 def _prune(files: list[Follower]) -> list[Follower]:
     """Drop the landmarks that tell nothing: those before others, and before all open files."""
+    files = [file for file in files if not (file.done and file.orphan)]
     first = next((n for n, file in enumerate(files) if not file.done), len(files))
     telling = [file for file in files[:first] if not file.place.blank]
     return telling[-1:] + files[first:]

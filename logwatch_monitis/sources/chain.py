@@ -318,7 +318,7 @@ class Chain:
         if skipping:
             size = skipping + file.unread
             self._events(LineTooLong(self.path, file.path, file.place.offset, size))
-        elif file.unread:
+        elif file.unread and not file.orphan:
             self._events(PartialLineDropped(self.path, file.path, file.unread))
         file.close()
         file.done = True

@@ -75,6 +75,7 @@ class Follower:
         done: read to its end and not read any more.
         former: where reading stood before the file was rewritten or replaced, until its first
             lines are read: they may be known already.
+        orphan: the file has no name and goes on in another one; only late lines are awaited here.
         quiet_since: when it last gave lines or was renamed; of the monotonic clock.
     """
 
@@ -84,6 +85,7 @@ class Follower:
         self.path, self.dev, self.ino, self.size, self.place, self.done = state
         self.handle = handle
         self.former: Place | None = None
+        self.orphan = False
         self.quiet_since = now
         self._before = self._body = b""
         self._start = 0
