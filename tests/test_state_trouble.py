@@ -225,8 +225,8 @@ def test_a_stopped_agent_catches_up(log, agent_of):
         log.append(2)
         for name in ("made", "made2"):
             (log.path.parent / f"{name}-{number}").touch()
-        if number % 80 == 79:
-            log.rotate(keep=5)
+        if number % 50 == 49:
+            log.rotate(keep=7)
     run.process.send_signal(signal.SIGCONT)
     exactly(expected(log), lambda: embedded(run), 60)
     assert run.stop() == 0
