@@ -325,7 +325,7 @@ class Arranger:
                 self._hand_over(own, own.handle, file, live)
             else:
                 file.former = own.place
-        if not self._files:
+        if own is None:
             self._events(FileFound(self._log, file.place.offset))
         return file
 

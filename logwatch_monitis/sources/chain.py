@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -169,11 +171,12 @@ class Chain:
         return arranged
 
     def _directory_stamp(self) -> object:
-        try:
-            found = self._where.parent.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino, found.st_mtime_ns
+        stamps = []
+        for path in (self._where, Path(os.path.realpath(self._where))):
+            with contextlib.suppress(OSError):
+                found = path.parent.stat()
+                stamps.append((found.st_dev, found.st_ino, found.st_mtime_ns))
+        return stamps
 
     def _unlive(self) -> None:
         if self.live:
@@ -314,6 +317,10 @@ class Chain:
         return file.handle is not None and not file.handle.stat().st_nlink
 
     def _finish(self, file: Follower) -> None:
+        damage = file.handle.damage if file.handle else None
+        if damage:
+            reason = f"{damage.what} after {damage.offset} uncompressed bytes"
+            self._events(FileUnreadable(self.path, file.path, reason))
         skipping = file.place.skipping
         if skipping:
             size = skipping + file.unread

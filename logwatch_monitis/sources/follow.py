@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import LineTooLong
 from logwatch_monitis.sources.handle import Handle, has_writer
 from logwatch_monitis.sources.identity import REACH, Place, advance, digest, starts_like
-from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut
+from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
 from logwatch_monitis.sources.position import FileState
 
 __all__ = ["LATE_SECONDS", "Follower", "Portion", "RewrittenError", "Steady"]
@@ -139,7 +140,8 @@ class Follower:
     def close(self) -> None:
         """Let go of the file."""
         if self.handle:
-            self.handle.close()
+            with contextlib.suppress(OSError):
+                self.handle.close()
             self.handle = None
 
     def read(self, now: float, events: Events) -> Portion | None:
@@ -156,11 +158,13 @@ class Follower:
         stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns
         if self._steady.trusted(stamp, now):
             return None
-        while piece := self._next(found.st_size):
-            if piece.data:
-                place = self._behind(piece)
-                return Portion(piece.start, piece.data, place, found.st_mtime, self._again())
-            self._pass_over(piece, events)
+        try:
+            while piece := self._next(found.st_size):
+                if piece.data:
+                    return self._portion(piece, found.st_mtime)
+                self._pass_over(piece, events)
+        finally:
+            self._body = b""
         self._steady.note(stamp, now)
         return None
 
@@ -181,7 +185,7 @@ class Follower:
         assert self.handle is not None
         late = now - self.quiet_since > LATE_SECONDS
         if self.handle.packed:
-            return late or not self.handle.unfinished
+            return late or self.handle.damage is None or not self.handle.damage.unfinished
         if self.handle.stat().st_nlink:
             return late
         writer = has_writer(self.handle.fileno())
@@ -206,6 +210,12 @@ class Follower:
             piece = cut(self._body, self._start)
         return piece
 
+    def _portion(self, piece: Cut, modified: float) -> Portion:
+        assert self.handle is not None
+        if not (self.handle.packed or self.intact):
+            raise RewrittenError  # while it was read
+        return Portion(piece.start, piece.data, self._behind(piece), modified, self._again())
+
     def _again(self) -> bool:
         assert self.handle is not None
         return self.former is not None and starts_like(self.former, self.handle.read_at)
@@ -216,12 +226,12 @@ class Follower:
     def _widen(self) -> None:
         """Read on where one block holds no line end: over NULs, then as much as a line may have."""
         assert self.handle is not None
-        while self._body and not self._body.strip(b"\0"):
+        while self._body and not strip_hole(self._body):
             data = self.handle.data_after(self._start + len(self._body))
             if data is None:
                 return
             self._start, self._body = data, self.handle.read_at(data, BLOCK)
-        self._start += len(self._body) - len(self._body.lstrip(b"\0"))
+        self._start += len(self._body) - len(strip_hole(self._body))
         self._body = self.handle.read_at(self._start, MAX_LINE + 1)
 
     def _behind(self, piece: Cut) -> Place:

@@ -23,8 +23,8 @@ class Handle(Protocol):
         """True if the bytes on disk are compressed."""
 
     @property
-    def unfinished(self) -> bool:
-        """True if it is compressed and its end is missing so far."""
+    def damage(self) -> ArchiveDamagedError | None:
+        """What ended reading before the end of a compressed file, if something did."""
 
     def stat(self) -> os.stat_result:
         """Return what the file system knows about it."""
@@ -46,7 +46,7 @@ class PlainHandle:
     """A file whose bytes are read as they are."""
 
     packed = False
-    unfinished = False
+    damage = None
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -103,13 +103,8 @@ class PackedHandle:
 
     @property
     def damage(self) -> ArchiveDamagedError | None:
-        """What ended reading before the end of the file, if something did."""
+        """See `Handle.damage`."""
         return self._damage
-
-    @property
-    def unfinished(self) -> bool:
-        """See `Handle.unfinished`."""
-        return self._damage is not None and self._damage.unfinished
 
     def stat(self) -> os.stat_result:
         """See `Handle.stat`."""
