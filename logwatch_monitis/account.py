@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
     """Yield a line about each log, and what to do where one cannot be read."""
     for source in sources:
         if source.state == "waiting":
-            yield f"Waiting for {source.log}, which does not exist yet"
+            yield f"Waiting for {_named(source.log)} yet"
         elif source.state == "unreadable":
             yield f"Cannot read {source.log}: {source.detail}{_remedy(source)}"
         elif source.state == "shared":
@@ -37,10 +38,16 @@ def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
         )
 
 
+def _named(log: str) -> str:
+    if glob.has_magic(log):
+        return f"files like {log}, none exists"
+    return f"{log}, which does not exist"
+
+
 def _remedy(source: SourceStatus) -> str:
-    if "ermission denied" not in source.detail:
-        return ""
-    return f"; {permission_hint(source.log)}"
+    if "ermission denied" in source.detail:
+        return f"; {permission_hint(source.log)}"
+    return f"; name its files, as {source.log}/*.log" if "directory" in source.detail else ""
 
 
 class Account:

@@ -192,11 +192,12 @@ class TestCheck:
         assert message.replace("DIR", str(tmp_path)) in findings(result)[about]["message"]
         assert result.code == 78
 
-    def test_a_state_that_cannot_be_made(self, tmp_path):
+    @pytest.mark.parametrize("mode", [0o500, 0])
+    def test_a_state_that_cannot_be_made(self, tmp_path, mode):
         """A state directory out of reach is found before the agent needs it."""
-        (tmp_path / "locked").mkdir(mode=0o500)
+        (tmp_path / "locked").mkdir(mode=mode)
         path = tmp_path / "config.yaml"
-        path.write_text(f"state_directory: {tmp_path}/locked/state")
+        path.write_text(f"state_directory: {tmp_path}/locked/more/state")
 
         result = denied("check", "-q", "-c", path)
 

@@ -46,6 +46,17 @@ def test_says_what_it_watches_and_what_it_waits_for(log, tmp_path):
     assert "/?key=" in run.page
 
 
+def test_what_is_no_log_yet(log, tmp_path):
+    """A glob that matches nothing is waited for; for a directory it says what to name instead."""
+    with Running(tmp_path, [f"{tmp_path}/*.none", tmp_path]).start() as run:
+        text, sources = run.text(), run.status()["sources"]
+
+    assert f"Waiting for files like {tmp_path}/*.none, none exists yet\n" in text
+    assert f"warning: {tmp_path} cannot be read: it is a directory\n" in text
+    assert f"Cannot read {tmp_path}: it is a directory; name its files, as {tmp_path}/*" in text
+    assert ["unreadable", "waiting"] == [source["state"] for source in sources]
+
+
 def test_a_file_that_appears_later_is_read_from_its_first_byte(tmp_path):
     """The very first line of a new log is on the page."""
     log = tmp_path / "auth.log"

@@ -151,7 +151,7 @@ def _state(configuration: Config) -> Iterator[Finding]:
 
     try:
         directory = configuration.state_directory
-        if directory.exists():
+        if os.path.exists(directory):  # noqa: PTH110 - a path below what is denied is no error
             prepare_directory(directory)
     except StateError as error:
         yield _error("state", error)
@@ -166,7 +166,7 @@ def _state(configuration: Config) -> Iterator[Finding]:
 def _nearest(directory: Path) -> Path:
     """Return the directory itself, or the nearest one above it that exists."""
     chain = (directory.absolute(), *directory.absolute().parents)
-    return next(place for place in chain if place.exists())
+    return next(place for place in chain if os.path.exists(place))  # noqa: PTH110 - as above
 
 
 def _monitor(configuration: Config) -> Iterator[Finding]:

@@ -126,7 +126,8 @@ class FileUnreadable(Event):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.log}: {self.path} cannot be read: {self.reason}"
+        where = "" if self.path == self.log else f"{self.log}: "
+        return f"{where}{self.path} cannot be read: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

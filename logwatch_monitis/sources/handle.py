@@ -181,9 +181,10 @@ def open_any(path: str) -> Handle:
 
 
 def _open(path: str) -> int:
-    if not stat.S_ISREG(
-        Path(path).stat().st_mode
-    ):  # before opening: that can block, or do something
+    mode = Path(path).stat().st_mode  # before opening: that can block, or do something
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", path)
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is not a regular file", path)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):

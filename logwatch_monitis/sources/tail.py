@@ -153,8 +153,12 @@ class Tail:
         return states | {pattern: dump(LogState()) for pattern in self._globs}
 
     def statuses(self) -> list[SourceStatus]:
-        """Return what can be said about each log, in the order of configuration."""
-        return [self._status(chain) for chain in self._chains.values()]
+        """Return what can be said about each log, and about each glob that matches none."""
+        waiting = [p for p in self._globs if not any(_fits(path, p) for path in self._chains)]
+        return [
+            *map(self._status, self._chains.values()),
+            *(SourceStatus(pattern, "waiting", "", 0, 0, 0, None) for pattern in waiting),
+        ]
 
     def directories(self) -> set[Path]:
         """Return the directories in which a change may mean new lines."""
