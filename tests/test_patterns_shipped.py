@@ -145,7 +145,6 @@ NO_LOGINS = [
     ("sshd-x", EVIL),
     ("su", EVIL),
     ("kernel", EVIL),
-    ("sshd-auth", EVIL),
     ("vsftpd", '[x] OK LOGIN: Client "1.2.3.4"] FAIL LOGIN: Client "203.0.113.9"'),
     ("vsftpd", '[x] OK LOGIN: Client "1.2.3.4", "] FAIL LOGIN: Client "203.0.113.9"'),
     ("vsftpd", '[x] OK LOGIN: Client "1.2.3.4", anon password "] FAIL LOGIN: Client "6.6.6.6"'),

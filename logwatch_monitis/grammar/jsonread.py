@@ -17,7 +17,7 @@ __all__ = ["MAX_DEPTH", "JsonReader"]
 #: Objects and arrays inside each other.
 MAX_DEPTH = 16
 
-_string = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_string = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL)
 
 
 class _RefusedError(Exception):
