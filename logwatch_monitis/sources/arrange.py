@@ -262,8 +262,10 @@ class Arranger:
         return [own]
 
     def _misses_place(self) -> bool:
+        """Tell whether what is found instead of a known file may hold lines read before."""
         return any(
-            not (file.done or file.handle or file.place.blank or self._known(file))
+            not (file.done or file.handle or self._known(file))
+            and (file.former is not None or not file.place.blank)
             for file in self._files
         )
 

@@ -88,7 +88,7 @@ class Chain:
     def state_after(self, part: Part | None) -> LogState:
         """Return what to remember once *part* is taken."""
         files = [
-            file.state._replace(place=part.portion.place)
+            file.state._replace(place=part.portion.place, again=False)
             if part and file is part.file
             else file.state
             for file in self.files

@@ -83,9 +83,9 @@ class Follower:
     def __init__(self, log: str, state: FileState, handle: Handle | None, now: float) -> None:
         self._log = log
         self._steady = Steady()
-        self.path, self.dev, self.ino, self.size, self.place, self.done = state
+        self.path, self.dev, self.ino, self.size, self.place, self.done, again = state
         self.handle = handle
-        self.former: Place | None = None
+        self.former = Place() if again else None
         self.orphan = False
         self.quiet_since = now
         self._before = self._body = b""
@@ -101,7 +101,15 @@ class Follower:
     @property
     def state(self) -> FileState:
         """What to remember."""
-        return FileState(self.path, self.dev, self.ino, self.size, self.place, self.done)
+        return FileState(
+            self.path,
+            self.dev,
+            self.ino,
+            self.size,
+            self.place,
+            self.done,
+            again=self.former is not None,
+        )
 
     @property
     def intact(self) -> bool:

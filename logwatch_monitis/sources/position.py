@@ -23,6 +23,7 @@ class FileState(NamedTuple):
         place: fingerprint and position.
         done: it was read to its end and is not read any more; it still marks a place in the
             order of rotation.
+        again: its next lines may have been given already (`Chunk.again`).
     """
 
     path: str
@@ -31,6 +32,7 @@ class FileState(NamedTuple):
     size: int
     place: Place
     done: bool = False
+    again: bool = False
 
 
 class LogState(NamedTuple):
@@ -47,7 +49,7 @@ class LogState(NamedTuple):
 
 def dump(state: LogState) -> str:
     """Return *state* as JSON text."""
-    files = [[*file[:4], list(file.place), int(file.done)] for file in state.files]
+    files = [[*file[:4], list(file.place), file.done + 2 * file.again] for file in state.files]
     document = {"v": VERSION, "files": files, "live": state.live}
     return json.dumps(document, separators=(",", ":"))
 
@@ -69,8 +71,8 @@ def load(text: str) -> LogState:
 
 
 def _file(entry: list[Any]) -> FileState:
-    path, dev, ino, size, place, done = entry
-    file = FileState(path, dev, ino, size, Place(*place), bool(done))
+    path, dev, ino, size, place, marks = entry
+    file = FileState(path, dev, ino, size, Place(*place), bool(marks & 1), bool(marks & 2))
     numbers = (dev, ino, size, file.place.print_size, file.place.offset, file.place.skipping)
     texts = (path, file.place.print_hash, file.place.tail_hash)
     if not all(type(n) is int and n >= 0 for n in numbers):
