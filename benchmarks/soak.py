@@ -34,12 +34,10 @@ from fault_proxy import FaultProxy
 from running import Running, eventually
 
 from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.listen import Address
 
 SAMPLE_S = 10
 DRAIN_S = 300
 KEEP = 6
-PAGE = Address("", 0)
 
 
 class Monitor:
