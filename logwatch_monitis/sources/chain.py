@@ -95,7 +95,7 @@ class Chain:
             if not file.orphan
         ]
         if self.twin:
-            files.append(self.twin.state)
+            files.append(self.twin.state._replace(path=self.path))
         return LogState(tuple(files), self.live or self.twin is not None)
 
     def holds(self, identity: Identity) -> Follower | None:
@@ -104,6 +104,10 @@ class Chain:
             if file.handle and (file.dev, file.ino) == identity:
                 return file
         return None
+
+    def begin(self) -> None:
+        """Find out where to begin: what is written from now on will be read."""
+        self._follow()
 
     def read(self) -> Part | None:
         """Return the next lines, those of older files first; None when caught up."""
@@ -151,7 +155,7 @@ class Chain:
 
     def _missing(self) -> bool:
         self.trouble = ""
-        self._part_from_twin()
+        self._part_from_twin(None)
         self._unlive()
         return self._beside()
 
@@ -213,7 +217,7 @@ class Chain:
         """Tell whether another log reads the file with this device and inode."""
         owner = self._owner(self, identity)
         if owner is None or owner[1] is not self.twin:
-            self._part_from_twin()
+            self._part_from_twin(identity)
         if owner and not self.twin:
             other, self.twin = owner
             self._forget_own()
@@ -227,11 +231,12 @@ class Chain:
             self.files.pop()
         self._start = "known"
 
-    def _part_from_twin(self) -> None:
-        """Go on alone where the other log has come to."""
+    def _part_from_twin(self, identity: Identity | None) -> None:
+        """Go on alone where the other log has come to, or leave the file to it for good."""
         if self.twin:
-            now = self._clock.monotonic()
-            self.files.append(Follower(self.path, self.twin.state, None, now))
+            ours = identity == (self.twin.dev, self.twin.ino)
+            state = self.twin.state._replace(path=self.path, done=not ours)
+            self.files.append(Follower(self.path, state, None, self._clock.monotonic()))
             self.twin = None
 
     def _arrange(self, live: Handle | None) -> bool:
@@ -311,10 +316,11 @@ class Chain:
                 self._finish(file)
 
     def _replaced(self, file: Follower) -> bool:
-        """Tell whether *file* has a successor, or no name: else it may yet be continued."""
+        """Tell whether *file* has a successor, or will not be continued in any case."""
         if self.live or self.twin or file is not self.files[-1]:
             return True
-        return file.handle is not None and not file.handle.stat().st_nlink
+        handle = file.handle
+        return handle is not None and (handle.packed or not handle.stat().st_nlink)
 
     def _finish(self, file: Follower) -> None:
         damage = file.handle.damage if file.handle else None

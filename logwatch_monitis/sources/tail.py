@@ -91,9 +91,9 @@ class Tail:
     ) -> None:
         """Watch *patterns*, continuing at *saved*.
 
-        A file that exists when its pattern is first configured is read from its end; one that
-        appears later from its first byte. Commit `checkpoints` soon after the first `read`, so
-        that a restart knows what was configured.
+        A file that exists when its pattern is first configured, that is now, is read from its
+        end; one that appears later from its first byte. Commit `checkpoints` at once, so that a
+        restart knows what was configured.
 
         Args:
             patterns: paths and globs; their files may come later.
@@ -115,6 +115,7 @@ class Tail:
             if not _is_glob(pattern):
                 self._add(pattern, self._first)
         self._revive()
+        self._expand()
 
     def read(self) -> Iterator[Chunk]:
         """Yield all that is there now, rotated files first, the logs in turn.
@@ -195,9 +196,9 @@ class Tail:
             except ValueError:
                 self._events(PositionDamaged(path))
                 first = "first byte"
-        self._chains[path] = Chain(
-            path, state, first, clock=self._clock, events=self._events, owner=self._owner
-        )
+        chain = Chain(path, state, first, clock=self._clock, events=self._events, owner=self._owner)
+        self._chains[path] = chain
+        chain.begin()
 
     def _revive(self) -> None:
         """Take up the logs that a glob matched before: they may have been rotated away since."""
