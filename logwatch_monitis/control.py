@@ -13,6 +13,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Control:
         }
         self._servers: list[_UnixServer | _TcpServer] = []
         self._socket_path: Path | None = None
+        self._socket_inode = 0
 
     def listen_unix(self, directory: Path) -> None:
         """Answer on ``agent.sock`` in *directory*; a stale socket of a killed agent is replaced.
@@ -64,6 +66,7 @@ class Control:
             self._start(_UnixServer(short, self._handler()))
         path.chmod(0o600)
         self._socket_path = path
+        self._socket_inode = path.stat().st_ino
 
     def listen_tcp(self, host: str, port: int) -> tuple[str, int]:
         """Answer on a TCP address too, and return the address in use (port 0 picks one).
@@ -77,11 +80,13 @@ class Control:
         return bound
 
     def close(self) -> None:
-        """Stop answering and remove the socket."""
+        """Stop answering and remove the socket, unless it is another agent's by now."""
         for server in self._servers:
             server.server_close()
         if self._socket_path is not None:
-            self._socket_path.unlink(missing_ok=True)
+            with suppress(OSError):
+                if self._socket_path.stat().st_ino == self._socket_inode:
+                    self._socket_path.unlink()
 
     def _start(self, server: _UnixServer | _TcpServer) -> None:
         self._servers.append(server)

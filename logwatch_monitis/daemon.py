@@ -124,7 +124,6 @@ def run(
     stop = _Stop(waker)
     with ExitStack() as stack:
         stack.enter_context(stop.listening())
-        stack.enter_context(Locks(config.state_directory, clock).take("run"))
         daemon = _Daemon(config, clock, waker, stack, stop)
         daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
         daemon.introduce(say)
@@ -165,6 +164,7 @@ class _Daemon:
     def start(self, files: Sequence[str], *, from_start: bool) -> None:
         """Open and start everything; what is open is closed by the stack, in reverse."""
         self._files = files
+        self._take_lock()
         self._spool = self._open_spool()
         self._recovering = self._spool.recovered
         self._open_logs(from_start=from_start or self._recovering)
@@ -206,9 +206,15 @@ class _Daemon:
                 self._recovering = False
 
     def _begin_anew(self) -> bool:
-        """Read all logs again; if there is no space for a new spool, that is tried again later."""
+        """Read all logs again; if there is no space for a new spool, that is tried again later.
+
+        Raises:
+            LockHeldError: the whole state was removed, and another agent has begun anew there.
+        """
         old = self._tail
         try:
+            if not self._lock.stands():
+                self._take_lock()
             self._open_logs(from_start=True)
         except StateError:
             return False
@@ -254,6 +260,10 @@ class _Daemon:
             say(f"The page is at {self._page.partition('?')[0]}, its key in {directory}")
         else:
             say(f"The page is at {self._page}")
+
+    def _take_lock(self) -> None:
+        self._lock = Locks(self._config.state_directory, self._clock).take("run")
+        self._stack.callback(self._lock.release)
 
     def _open_spool(self) -> Spool:
         spool = open_spool(self._config, self._clock, self._events)

@@ -1,5 +1,6 @@
 """The running agent, watched from outside."""
 
+import shutil
 import signal
 from datetime import UTC, datetime
 
@@ -117,3 +118,17 @@ def test_ignored_logins_are_counted_and_not_sent(log, tmp_path):
 
     assert [row["user_login"] for row in rows] == ["alice"]
     assert (status["events"], status["spool"]["ignored"]) == ({"sshd/accepted": 2}, 1)
+
+
+def test_an_agent_whose_state_was_removed_leaves_it_to_the_next_one(log, tmp_path):
+    """Two agents never share a state, though the lock was removed together with everything else."""
+    with Running(tmp_path, [log]).start() as first:
+        shutil.rmtree(first.state)
+        with Running(tmp_path, [log]) as second:
+            second.output = tmp_path / "second"
+            _append(log, _line("sshd", "Accepted password for alice from 192.0.2.7 port 5 ssh2"))
+
+            assert first.process.wait(30) == 75
+            assert f"process {second.process.pid}" in first.text()
+            assert [row["user_login"] for row in eventually(second.logins)] == ["alice"]
+            assert second.status()["state"] == "ok"

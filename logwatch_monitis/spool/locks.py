@@ -41,8 +41,20 @@ class Lock:
     inherit it; a plain fork would.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor: int | None = descriptor
+        self._path = path
+
+    def stands(self) -> bool:
+        """Tell whether others still meet this lock: not if its file was removed or replaced."""
+        if self._descriptor is None:
+            return False
+        own = os.fstat(self._descriptor)
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
     def release(self) -> None:
         """Let others have it; releasing twice is fine."""
@@ -103,7 +115,7 @@ class Locks:
         except BaseException:
             os.close(descriptor)
             raise
-        return Lock(descriptor)
+        return Lock(descriptor, self._file(name))
 
     def holder(self, name: LockName) -> Holder | None:
         """Return who holds a lock; None if nobody does."""
