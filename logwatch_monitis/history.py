@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,9 @@ class HistoryFile(NamedTuple):
         first: the time of its first line, seconds UTC; None if no line shows one.
         reference: a moment after its last line, seconds UTC.
         once: what was read of it is gone, as with a pipe.
+        identity: device and inode, by which it is found again if it was renamed; None if that
+            does not matter.
+        size: bytes on the disk.
     """
 
     path: str
@@ -52,6 +56,8 @@ class HistoryFile(NamedTuple):
     first: float | None
     reference: float
     once: bool = False
+    identity: tuple[int, int] | None = None
+    size: int = 0
 
 
 class Log(NamedTuple):
@@ -203,16 +209,42 @@ def _look(path: str, zone: tzinfo, newer: float | None = None) -> HistoryFile:
         head = file.read(16)
     modified = status.st_mtime
     reference = reference_time(path, zone, modified=modified, packed=gzip_time(head), newer=newer)
+    identity, size = (status.st_dev, status.st_ino), status.st_size
     if not packing(head):
         first = file_years(path, zone, reference=reference).first
-        return HistoryFile(path, False, first, reference)
+        return HistoryFile(path, False, first, reference, identity=identity, size=size)
     years = StreamYears(zone, reference=reference)
     # Damage is told of when the file is read, after what is readable.
     with suppress(ArchiveDamagedError), closing(read_blocks(path, size=_PEEK)) as blocks:
         for block in blocks:
             years.learn(block.data, block.offset)
             break
-    return HistoryFile(path, True, years.first, reference)
+    return HistoryFile(path, True, years.first, reference, identity=identity, size=size)
+
+
+def _present(file: HistoryFile) -> HistoryFile:
+    """Return a file under the name that it has now: logs are rotated while others are read.
+
+    Raises:
+        LogwatchError: it is gone, or has become shorter.
+    """
+    if file.identity is None:
+        return file
+    for path in chain([file.path], _namesakes(file)):
+        with suppress(FileNotFoundError):
+            status = Path(path).stat()
+            if (status.st_dev, status.st_ino) == file.identity and status.st_size >= file.size:
+                return file._replace(path=path)
+    raise LogwatchError(
+        f"{file.path}: it was rotated away while others were read", "run the same command again"
+    )
+
+
+def _namesakes(file: HistoryFile) -> Iterator[str]:
+    """Yield what may be the same file in the same directory."""
+    _, inode = file.identity or (0, 0)
+    with os.scandir(os.path.dirname(file.path) or os.curdir) as entries:  # noqa: PTH120
+        yield from [entry.path for entry in entries if entry.inode() == inode]
 
 
 @dataclass(slots=True)
@@ -245,7 +277,8 @@ class History:
             newer = next((f.first for f in log.files[number + 1 :] if f.first is not None), None)
             reference = file.reference if newer is None else min(file.reference, newer)
             try:
-                yield from self._file(file._replace(reference=reference), year)
+                present = _present(file)
+                yield from self._file(present._replace(reference=reference), year)
             except ArchiveDamagedError as error:
                 self.failures.append(Failure(file.path, error.render(), denied=False))
             except OSError as error:
@@ -303,7 +336,7 @@ class History:
         with closing(read_blocks(scanner.path)) as blocks:
             for block in blocks:
                 if not block.complete and not self.partial:
-                    return
+                    continue
                 scanner.counts.overlong += block.overlong
                 logins = scanner.feed(block.data, block.offset)
                 yield Piece(scanner.path, block.offset + len(block.data), logins)
