@@ -54,6 +54,13 @@ class TestHelp:
         if not isinstance(command, click.Group):
             assert "--config" in {name for option in options for name in option.opts}
 
+    @pytest.mark.parametrize(("words", "command"), EVERY)
+    def test_data_comes_in_every_format(self, words, command):
+        """A command that prints data offers all four formats."""
+        offered = [list(p.type.choices) for p in command.params if p.name == "form"]
+
+        assert offered in ([], [["human", "json", "jsonl", "csv"]])
+
     def test_the_overview_repeats_what_each_command_says_of_itself(self):
         """The overview's line is the first one of the command's own help."""
         firsts = {

@@ -50,6 +50,7 @@ class TestMonitor:
         """The token printed as a shell can put it into a variable."""
         assert re.fullmatch(r"[0-9A-Z]{26}\n", monitor("token").out)
         assert list(json.loads(monitor("token", "--format", "json").out)) == ["authToken"]
+        assert monitor("token", "--format", "csv").out.startswith("authToken\n")
 
     def test_create_prints_the_id(self, monitor, monitor_id, tmp_path):
         """The configured monitor is made, and list finds it by its tag."""
@@ -70,9 +71,11 @@ class TestMonitor:
         words = ("--name", name, "--tag", "d", "--result-params", "door:Door:doors:3;n:N::2;")
         monitor_id = monitor("create", *words).out.strip()
         info = json.loads(monitor("show", monitor_id, "--format", "json").out)
+        rows = csv.DictReader(io.StringIO(monitor("show", monitor_id, "--format", "csv").out))
 
         assert (name, "d") == (info["name"], info["tag"])
         assert [item["name"] for item in info["resultParams"]] == ["door", "n"]
+        assert [row["name"] for row in rows] == ["door", "n"]
         assert "DISPLAYNAME" in monitor("show", monitor_id).out
         assert monitor("create", "--result-params", "x").code == 2
 

@@ -1,6 +1,9 @@
 """``explain`` and ``patterns``."""
 
+import csv
+import io
 import json
+import os
 import re
 import textwrap
 
@@ -60,6 +63,14 @@ class TestExplain:
             miss["login"],
             miss["message"][miss["miss"]["position"] :][: miss["miss"]["length"]],
         ) == (False, "5x276")
+
+    def test_a_row_for_each_line(self):
+        """As CSV each line is a row with what it says, or why it is no login."""
+        out = run("explain", "--format", "csv", stdin=f"{LOGIN}\nhello\n".encode()).out
+        hit, miss = csv.DictReader(io.StringIO(out))
+
+        assert ("true", "alice", "192.0.2.7") == (hit["login"], hit["user"], hit["host"])
+        assert ("false", "", "hello") == (miss["login"], miss["user"], miss["line"])
 
     @pytest.mark.parametrize("word", ["-", None])
     def test_every_line_of_standard_input(self, word):
@@ -175,6 +186,19 @@ class TestCheck:
             rf"{re.escape(str(path))}:\d+:\d+: error: {re.escape(message)}", result.err
         )
 
+    def test_the_file_itself_is_wrong(self, config_file, tmp_path):
+        """A file that is none, or that others may write, is no failing sample: 78, at once."""
+        os.mkfifo(tmp_path / "patterns.d" / "x.yaml")
+        pipe = run("patterns", "check", "-c", config_file)
+        (tmp_path / "patterns.d" / "x.yaml").unlink()
+        (tmp_path / "patterns.d" / "x.yaml").touch()
+        (tmp_path / "patterns.d" / "x.yaml").chmod(0o666)
+        loose = run("patterns", "check", "-c", config_file)
+
+        assert (pipe.code, loose.code) == (78, 78)
+        assert "x.yaml: error: is not a regular file" in pipe.err
+        assert "x.yaml: error: may be written by others" in loose.err
+
     def test_a_path_that_is_not_there(self):
         """A missing path is an error."""
         assert run("patterns", "check", "/nowhere").code == 1
@@ -271,6 +295,7 @@ class TestEdit:
             ("sed -i s/^rules:/rulez:/", 78, "unknown key 'rulez'"),
             ("false", 1, "'false' ended with 1; nothing was changed"),
             ("/nowhere/vi", 1, "cannot start '/nowhere/vi'"),
+            ("vi '", 1, "cannot start 'vi '': No closing quotation (set EDITOR)"),
         ],
     )
     def test_nothing_wrong_comes_into_force(self, monkeypatch, config_file, editor, code, message):

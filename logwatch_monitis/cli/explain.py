@@ -10,14 +10,19 @@ import click
 from logwatch_monitis import config
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import Command, config_option, format_option
-from logwatch_monitis.cli.tables import as_json, write
+from logwatch_monitis.cli.tables import as_json, write, write_records
 from logwatch_monitis.config import Config
 from logwatch_monitis.grammar import RuleSet, load_rules
 from logwatch_monitis.grammar.explain import Explanation, explain
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.output import Terminal, visible
+from logwatch_monitis.output import FORMATS, Terminal, visible
 from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.syslog import Moment, Split, Timeline, local_zone
+
+_COLUMNS = (
+    *("login", "reason", "time", "machine", "program", "pid"),
+    *("rule", "user", "host", "service", "kind", "line"),
+)
 
 
 class _Case(NamedTuple):
@@ -48,7 +53,7 @@ class _Case(NamedTuple):
     " Accepted password for alice from 192.0.2.7 port 57276 ssh2'",
 )
 @config_option
-@format_option("human", "json", "jsonl")
+@format_option(*FORMATS)
 @click.option("--program", metavar="NAME", help="LINE is a message of this program, no header.")
 @click.argument("line", metavar="[LINE|-]", required=False)
 def command(
@@ -68,11 +73,13 @@ def command(
         cases.append(case)
         if form == "jsonl":
             write(as_json(_record(case), form))
-        elif form != "json":
+        elif form in (None, "human"):
             write(("\n" if len(cases) > 1 else "") + _human(case))
     if form == "json":
         records = [_record(case) for case in cases]
         write(as_json(records if line in (None, "-") else records[0], form))
+    elif form == "csv":
+        write_records(form, [_row(_record(case)) for case in cases], _COLUMNS)
     return 0 if all(case.login for case in cases) else 1
 
 
@@ -86,6 +93,11 @@ def _case(line: str, program: str | None, rules: RuleSet, configuration: Config)
     moment = timeline.resolve(head.stamp) if head.stamp else None
     told = explain(head.message, head.program, rules, machine=machine, form=head.form)
     return _Case(line, head, machine, moment, told)
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what fits into a line: neither the spans nor fields that only some rules have."""
+    return {**record["fields"], **record["header"], **record}
 
 
 def _human(case: _Case) -> str:

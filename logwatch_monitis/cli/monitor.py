@@ -12,14 +12,14 @@ from logwatch_monitis import config
 from logwatch_monitis.cli.connection import Access, connect, connection_options
 from logwatch_monitis.cli.moments import FORMS, parse_moment
 from logwatch_monitis.cli.options import SuggestingGroup, format_option, login_format, say
-from logwatch_monitis.cli.tables import as_json, table, write, write_records
+from logwatch_monitis.cli.tables import as_json, table, write, write_record, write_records
 from logwatch_monitis.errors import LogwatchError, UsageError
 from logwatch_monitis.monitis.batch import Result
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, decode_parameters
 from logwatch_monitis.output import FORMATS, visible
 
-_FEW = ("human", "json", "jsonl")
+_PARAMETER_COLUMNS = ("name", "displayName", "uom", "dataType")
 _MANY_MINUTES = 24 * 60
 
 
@@ -37,12 +37,19 @@ def command() -> None:
 
 @command.command(example="logwatch-monitis monitor token")
 @connection_options
-@format_option(*_FEW)
+@format_option(*FORMATS)
 def token(form: str | None, **access: Any) -> None:
     """Fetch a token for the key pair and print it."""
     with connect(Access(**access)) as client:
         text = client.auth_token()
-    write(as_json({"authToken": text}, form) if form in ("json", "jsonl") else f"{text}\n")
+    _write_value(form, "authToken", text)
+
+
+def _write_value(form: str | None, name: str, value: str) -> None:
+    if form in (None, "human"):
+        write(f"{value}\n")
+    else:
+        write_record(form or "", {name: value})
 
 
 @command.command(
@@ -50,7 +57,7 @@ def token(form: str | None, **access: Any) -> None:
     " --result-params 'door:Door:doors:3;open:Open:state:1'"
 )
 @connection_options
-@format_option(*_FEW)
+@format_option(*FORMATS)
 @click.option("--name", help="Name of the new monitor.  [default: as configured]")
 @click.option("--tag", help="Its tag.  [default: as configured]")
 @click.option(
@@ -68,7 +75,7 @@ def create(
         monitor_id = client.add_monitor(
             name or configuration.monitor.name, tag or configuration.monitor.tag, parameters
         )
-    write(as_json({"id": monitor_id}, form) if form in ("json", "jsonl") else f"{monitor_id}\n")
+    _write_value(form, "id", monitor_id)
 
 
 def _parameters(text: str) -> Sequence[Any]:
@@ -115,22 +122,27 @@ def _find(client: MonitisClient, monitor_id: str | None, tag: str | None, path: 
 
 @command.command(example="logwatch-monitis monitor show --tag loginMonitor")
 @connection_options
-@format_option(*_FEW)
+@format_option(*FORMATS)
 @_tag_option
 @_monitor_argument
 def show(form: str | None, tag: str | None, monitor_id: str | None, **access: Any) -> None:
     """Show one monitor with its columns."""
     with connect(Access(**access)) as client:
         info = client.monitor_info(_find(client, monitor_id, tag, access["config_path"]))
-    write(as_json(info, form) if form in ("json", "jsonl") else _human(info))
+    if form in ("json", "jsonl"):
+        write(as_json(info, form))
+    elif form == "csv":
+        write_records(form, info.get("resultParams") or (), _PARAMETER_COLUMNS)
+    else:
+        write(_human(info))
 
 
 def _human(info: dict[str, Any]) -> str:
     facts = [(name, info.get(name)) for name in ("id", "name", "tag", "type")]
     lines = [f"{name:<6}  {visible(str(value))}\n" for name, value in facts if value]
-    columns = ("name", "displayName", "uom", "dataType")
-    rows = [[item.get(name) for name in columns] for item in info.get("resultParams") or ()]
-    return "".join(lines) + "\n" + table(columns, rows)
+    parameters = info.get("resultParams") or ()
+    rows = [[item.get(name) for name in _PARAMETER_COLUMNS] for item in parameters]
+    return "".join(lines) + "\n" + table(_PARAMETER_COLUMNS, rows)
 
 
 @command.command(

@@ -16,7 +16,7 @@ import click
 from logwatch_monitis import config
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import SuggestingGroup, config_option, format_option, say
-from logwatch_monitis.cli.tables import as_json, write, write_records
+from logwatch_monitis.cli.tables import write, write_record, write_records
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
@@ -64,9 +64,10 @@ def _record(file: PatternFile) -> dict[str, Any]:
 
 @command.command(example="logwatch-monitis patterns check /etc/logwatch-monitis/patterns.d")
 @config_option
+@format_option(*FORMATS)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
-def check(config_path: str | None, paths: Sequence[str], *, quiet: bool) -> int:
+def check(config_path: str | None, form: str | None, paths: Sequence[str], *, quiet: bool) -> int:
     """Read pattern files and try every sample in them.
 
     PATH is a file or a directory; without one, all files in force are checked. Exit code 1 if a
@@ -87,7 +88,7 @@ def check(config_path: str | None, paths: Sequence[str], *, quiet: bool) -> int:
     for problem in rules.warnings:
         say(problem.render())
     if not quiet:
-        write(_tally(rules))
+        _write_tally(rules, form)
     return 0
 
 
@@ -101,6 +102,8 @@ def _samples_only(error: DocumentError) -> bool:
     """Return whether all files of *error* are sound, so that only samples can be wrong."""
     from logwatch_monitis.grammar.files import read_file
 
+    if not all(problem.line for problem in error.problems):
+        return False  # what is wrong is the file itself: its owner, its mode, its kind
     for path in {problem.path for problem in error.problems}:
         try:
             if read_file(Path(path).read_bytes(), path).document.problems:
@@ -110,22 +113,26 @@ def _samples_only(error: DocumentError) -> bool:
     return True
 
 
-def _tally(rules: RuleSet) -> str:
+def _write_tally(rules: RuleSet, form: str | None) -> None:
     found = [rule for file in rules.files for rule in file.rules]
     samples = sum(rule.accepts + rule.rejects for rule in found)
-    return f"{samples} samples of {len(found)} rules in {len(rules.files)} files hold\n"
+    tally = {"samples": samples, "rules": len(found), "files": len(rules.files)}
+    if form in (None, "human"):
+        write("{samples} samples of {rules} rules in {files} files hold\n".format(**tally))
+    else:
+        write_record(form or "", tally)
 
 
 @command.command(example="logwatch-monitis patterns show sshd")
 @config_option
-@format_option("human", "json", "jsonl")
+@format_option(*FORMATS)
 @click.argument("name")
 def show(config_path: str | None, form: str | None, name: str) -> None:
     """Print the pattern file of that name that is in force."""
     configuration = config.load(config_path)
-    if form in ("json", "jsonl"):
+    if form not in (None, "human"):
         files = {file.name: _record(file) for file in load_rules(configuration.patterns).files}
-        write(as_json(_pick(files, name), form))
+        write_record(form or "", _pick(files, name))
         return
     found = _found(configuration, name)
     say(f"{found.path}:")
@@ -242,10 +249,9 @@ def _edit(draft: Path) -> None:
     while True:
         try:
             code = subprocess.call([*shlex.split(editor), str(draft)])
-        except OSError as error:
-            raise LogwatchError(
-                f"cannot start '{editor}': {error.strerror}", "set EDITOR"
-            ) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LogwatchError(f"cannot start '{editor}': {reason}", "set EDITOR") from None
         if code:
             raise LogwatchError(f"'{editor}' ended with {code}; nothing was changed")
         try:

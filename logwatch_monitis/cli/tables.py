@@ -12,7 +12,7 @@ from typing import Any
 from logwatch_monitis.cli.options import stdout
 from logwatch_monitis.output import Terminal, csv_cell, csv_rows, pad, visible, width
 
-__all__ = ["ago", "as_json", "clock_time", "table", "write", "write_records"]
+__all__ = ["ago", "as_json", "clock_time", "table", "write", "write_record", "write_records"]
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -44,6 +44,14 @@ def write_records(form: str, records: Sequence[Mapping[str, Any]], columns: Sequ
     else:
         text = table(columns, [[record.get(name) for name in columns] for record in records])
     write(text)
+
+
+def write_record(form: str, record: Mapping[str, Any]) -> None:
+    """Write one record for a program: ``json``, ``jsonl`` or ``csv``; no list around it."""
+    if form == "csv":
+        write_records(form, [record], tuple(record))
+    else:
+        write(as_json(record, form))
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
