@@ -9,9 +9,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-__all__ = ["Login", "Ordinals", "iso_time", "login_id"]
+__all__ = ["Login", "Ordinals", "id_tail", "iso_time", "login_id", "seal"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
+_hasher = blake2b(digest_size=16).copy  # a copy is cheaper than a new one
 
 
 class Login(NamedTuple):
@@ -75,7 +77,13 @@ class Login(NamedTuple):
 
 def iso_time(microseconds: int) -> str:
     """Return ``2026-11-22T21:41:45.101076+00:00``: UTC, always six digits."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+    second, fraction = divmod(microseconds, _SECOND)
+    return f"{_second(second)}.{fraction:06d}+00:00"
+
+
+@lru_cache(maxsize=64)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def login_id(line: bytes, year: int | None, machine: str | None, ordinal: int) -> str:
@@ -90,7 +98,16 @@ def login_id(line: bytes, year: int | None, machine: str | None, ordinal: int) -
         machine: the machine's name if the header has none, else None.
         ordinal: how many byte-identical lines of that second stand before it in the same log.
     """
-    return blake2b(_part(line) + _tail(year, machine, ordinal), digest_size=16).hexdigest()
+    return seal(line, id_tail(year, machine, ordinal))
+
+
+def seal(line: bytes, tail: bytes) -> str:
+    """Return the id of a login; many lines have the same *tail*, made by `id_tail`."""
+    hasher = _hasher()
+    hasher.update(len(line).to_bytes(4, "little"))
+    hasher.update(line)
+    hasher.update(tail)
+    return hasher.hexdigest()
 
 
 def _part(data: bytes) -> bytes:
@@ -98,7 +115,8 @@ def _part(data: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _tail(year: int | None, machine: str | None, ordinal: int) -> bytes:
+def id_tail(year: int | None, machine: str | None, ordinal: int) -> bytes:
+    """Return what an id depends on besides the line; see `login_id`."""
     texts = (str(year or ""), machine or "", str(ordinal))
     return b"".join(_part(text.encode("utf-8", "surrogateescape")) for text in texts)
 
@@ -135,12 +153,19 @@ class Ordinals:
             second: its time in whole seconds since the epoch, UTC.
             ambiguous: the second lies in an hour that autumn repeats.
         """
-        if second != self._second:
-            self._move(second, ambiguous=ambiguous)
-        counts = self._counts
+        counts = self.at(second, ambiguous=ambiguous)
         ordinal = counts.get(first_id, 0)
         counts[first_id] = ordinal + 1
         return ordinal
+
+    def at(self, second: int, *, ambiguous: bool = False) -> dict[str, int]:
+        """Return how many lines of a second were counted, by their first id.
+
+        Whoever counts there himself asks again whenever the second has changed.
+        """
+        if second != self._second:
+            self._move(second, ambiguous=ambiguous)
+        return self._counts
 
     def save(self) -> str:
         """Return the state as JSON text, for the position row or a job's hand-over."""

@@ -18,7 +18,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
-from logwatch_monitis.login import Login
+from logwatch_monitis.login import Login, iso_time
 
 __all__ = [
     "FORMATS",
@@ -159,20 +159,14 @@ def json_line(login: Login) -> str:
         _,
     ) = login
     quote = encode_basestring_ascii
-    second, fraction = divmod(time, 1_000_000)
     return (
-        f'{{"id":{quote(name)},"time":"{_second(second)}.{fraction:06d}+00:00",'
+        f'{{"id":{quote(name)},"time":"{iso_time(time)}",'
         f'"user_login":{quote(user)},"host":{quote(host)},'
         f"{_origin(srv, kind, machine, program)}"
         f'"pid":{"null" if pid is None else pid},"rule":{quote(rule)},"fields":{_fields(fields)},'
         f'"source":{{"path":{quote(path)},"offset":{offset}}},'
         f'"line":{quote(line.decode("utf-8", "backslashreplace"))}}}'
     )
-
-
-@lru_cache(maxsize=64)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 @lru_cache(maxsize=256)

@@ -1,16 +1,19 @@
 """Blocks in, logins out: search, header, clock, rule and id put together for one log.
 
 Lines without any of the rules' literals never become objects; the cost follows the logins, not
-the size of the log.
+the size of the log. Where logins are many, everyday ones take a lane (`logwatch_monitis.lanes`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from logwatch_monitis.grammar import MAX_MESSAGE, Match, RuleSet
-from logwatch_monitis.login import Login, Ordinals, login_id
+from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes, Make
+from logwatch_monitis.login import Login, Ordinals, id_tail, login_id, seal
 from logwatch_monitis.search import make_search
 from logwatch_monitis.syslog import Moment, Split, split
 
@@ -40,12 +43,34 @@ class ScanCounts:
         logins: lines recognised.
         overlong: candidate lines whose message is too long to be tried.
         undated: lines that a rule takes, but whose time cannot be made out.
+        services: logins by service.
     """
 
     lines: int = 0
     logins: int = 0
     overlong: int = 0
     undated: int = 0
+    services: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: ScanCounts) -> None:
+        """Add what another scanner has seen."""
+        self.lines += other.lines
+        self.logins += other.logins
+        self.overlong += other.overlong
+        self.undated += other.undated
+        self.services.update(other.services)
+
+
+class _Now(NamedTuple):
+    """What all everyday lines of one moment share; without a *moment* none takes a lane."""
+
+    moment: Moment | None = None
+    counts: dict[str, int] = {}  # noqa: RUF012 - never used without a moment
+    tail: bytes = b""
+    time: Any = None
+
+
+_NEVER = _Now()
 
 
 class Scanner:
@@ -82,7 +107,7 @@ class Scanner:
         """Go on with other rules."""
         self.rules = rules
         self._search = make_search(rules.literals, rules.decoys)
-        self._decoys = len(rules.literals)
+        self._lanes = Lanes(rules.lanes, len(rules.literals))
 
     def feed(self, block: bytes, offset: int = 0) -> list[Login]:
         """Return the logins of a block of whole lines, in their order.
@@ -91,22 +116,78 @@ class Scanner:
             block: lines, each but the last with its line end.
             offset: of the block's first byte in the file, uncompressed.
         """
+        return self._take(block, offset, LOGINS)
+
+    def rows(self, block: bytes, offset: int = 0) -> list[str]:
+        """Return the same logins, each as its line of JSON (`json_line`) with the line end."""
+        return self._take(block, offset, ROWS)
+
+    def _take(self, block: bytes, offset: int, form: Form) -> list[Any]:
+        """Return a block's logins in one form: a line takes its lane, or else the long way.
+
+        A dense log spends its time in this loop, so the steps of a lane stand here in a row.
+        """
         self.counts.lines += block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
         self.timeline.learn(block, offset)
-        found = []
+        found: list[Any] = []
+        lanes, path = self._lanes.ways(form), form.path(self.path)
+        resolve, rfind, taken = self.timeline.resolve, block.rfind, [0] * len(lanes)
+        moment, counts, tail, time = _NEVER
         end = -1
         for number, place, _ in self._search(block):
-            if place < end or number >= self._decoys:
+            if place < end or number >= len(lanes):
                 continue
-            begin = block.rfind(b"\n", 0, place) + 1
-            end = block.find(b"\n", place)
-            if end < 0:
+            begin = rfind(b"\n", 0, place) + 1
+            if (end := block.find(b"\n", place)) < 0:
                 end = len(block)
-            login = self._line(block[begin:end], offset + begin)
-            if login is not None:
-                found.append(login)
+            line = block[begin:end]
+            text = line.decode("latin-1")
+            match, make = lanes[number]
+            if (match_ := match(text)) is not None and len(line) <= MAX_MESSAGE:
+                groups = match_.groups()
+                now = resolve(groups[0], offset + begin)
+                if now is not moment:
+                    moment, counts, tail, time = self._now(now, form, make, groups, text)
+                if moment is not None:
+                    identity = first = seal(line, tail)
+                    if ordinal := counts.get(first, 0):
+                        identity = login_id(line, moment.year, None, ordinal)
+                    item = make(groups, identity, time, path, offset + begin, line, text)
+                    if item is not None:
+                        counts[first] = ordinal + 1
+                        found.append(item)
+                        taken[number] += 1
+                        continue
+            self._long_way(line, offset + begin, number, form, found)
+            moment = None
         self.counts.logins += len(found)
+        self._lanes.count(taken, self.counts.services)
         return found
+
+    def _now(
+        self, moment: Moment | None, form: Form, make: Make, groups: Sequence[str], text: str
+    ) -> _Now:
+        """Return what the lines of *moment* share, beginning with this one.
+
+        Only logins move the ordinals on, so the lane is asked first whether it is one.
+        """
+        if moment is None or moment.ambiguous:
+            return _NEVER
+        second = moment.time_us // _SECOND
+        if make(groups, "", "", "", 0, b"", text) is None:
+            return _NEVER
+        counts = self.ordinals.at(second)
+        return _Now(moment, counts, id_tail(moment.year, None, 0), form.time(moment.time_us))
+
+    def _long_way(
+        self, line: bytes, offset: int, number: int, form: Form, found: list[Any]
+    ) -> None:
+        """Append the login of a line that took no lane, if it is one."""
+        login = self._line(line, offset)
+        if login is not None:
+            found.append(form.login(login))
+            self.counts.services[login.srv] += 1
+            self._lanes.note(number, login.rule)
 
     def _line(self, line: bytes, offset: int) -> Login | None:
         if line[0] == 0:  # the hole a stale writer leaves in a truncated file

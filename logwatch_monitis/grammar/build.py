@@ -13,11 +13,21 @@ from types import CodeType
 from typing import NamedTuple
 
 from logwatch_monitis.errors import DocumentError, Problem
+from logwatch_monitis.grammar import interpret
 from logwatch_monitis.grammar.decoys import Asker, choose_decoys
 from logwatch_monitis.grammar.files import FileSource, RuleSource, Sample, read_file
+from logwatch_monitis.grammar.lane import make_lane
 from logwatch_monitis.grammar.literals import Need, choose
-from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, PatternFile, Rule
-from logwatch_monitis.grammar.samples import Compiled, Said, answer, compiled, try_samples
+from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
+from logwatch_monitis.grammar.samples import (
+    MACHINE,
+    Compiled,
+    Said,
+    answer,
+    compiled,
+    message_of,
+    try_samples,
+)
 from logwatch_monitis.grammar.search import Found, Search
 from logwatch_monitis.grammar.tree import Line, Text, required_texts
 
@@ -60,6 +70,7 @@ def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
         files=tuple(map(_summary, files)),
         literals=literals,
         decoys=choose_decoys(askers, literals, echoes),
+        lanes=tuple(_lanes(wanted)),
         echoes=echoes,
         warnings=tuple(problems),
     )
@@ -151,6 +162,42 @@ def _starts(rule: RuleSource) -> tuple[str, ...]:
     first = [pattern.line.parts[0] for pattern in rule.lines]
     texts = [part.text for part in first if isinstance(part, Text)]
     return tuple(dict.fromkeys(texts)) if len(texts) == len(first) else ()
+
+
+def _lanes(files: Iterable[_File]) -> Iterator[Lane]:
+    """Yield a lane for every rule whose everyday line can have one.
+
+    A rule's first sample shows its everyday form. Rules for any program have none: what comes
+    before them depends on the program.
+    """
+    before: list[Compiled] = []
+    for file in files:
+        if "syslog" not in file.source.headers:
+            continue
+        for rule in file.rules:
+            if rule.source.programs and file.source.pam is not None and not rule.source.json:
+                number = _everyday(rule)
+                others = [line for one in before for line in _tried(one, rule.source.programs)]
+                others += [*rule.tree.excepts, *rule.tree.lines[:number]]
+                name = f"{_stem(file)}/{rule.source.name}", file.source.service, file.source.kind
+                line, defaults = rule.tree.lines[number], rule.source.defaults
+                made = make_lane(name, rule.source.programs, line, defaults, others)
+                yield from [made] if made else []
+            before.append(rule)
+
+
+def _everyday(rule: Compiled) -> int:
+    sample = rule.source.accept[0]
+    found = interpret.match(rule.tree, message_of(sample), MACHINE, sample.program)
+    return found.line if found else 0
+
+
+def _tried(rule: Compiled, programs: Collection[str]) -> Iterator[Line]:
+    """Yield the lines that *rule* tries on messages of *programs*."""
+    if not rule.source.programs or set(rule.source.programs) & set(programs):
+        yield from rule.tree.lines
+        if rule.source.json:
+            yield Line((Text(rule.source.json.prefix),))
 
 
 def _asker(file: _File, rule: Compiled) -> Asker:

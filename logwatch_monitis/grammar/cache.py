@@ -17,7 +17,7 @@ from typing import Any
 
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.errors import Problem
-from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, PatternFile, Rule
+from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.safety import RefusedError, read_safely
 from logwatch_monitis.grammar.search import Search
 
@@ -102,18 +102,20 @@ def _pack(built: BuiltSet) -> tuple[Any, ...]:
         files,
         built.literals,
         built.decoys,
+        tuple(map(tuple, built.lanes)),
         built.echoes,
         warnings,
     )
 
 
 def _unpack(data: tuple[Any, ...]) -> BuiltSet:
-    rules, files, literals, decoys, echoes, warnings = data
+    rules, files, literals, decoys, lanes, echoes, warnings = data
     return BuiltSet(
         tuple(map(BuiltRule._make, rules)),
         tuple(PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in files),
         literals,
         decoys,
+        tuple(map(Lane._make, lanes)),
         echoes,
         tuple(Problem(*warning) for warning in warnings),
     )

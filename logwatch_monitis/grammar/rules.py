@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from logwatch_monitis.errors import Problem
 from logwatch_monitis.grammar.kinds import addresses, hosts, odd_blank
 
-__all__ = ["BuiltRule", "BuiltSet", "Match", "PatternFile", "Rule", "RuleSet"]
+__all__ = ["BuiltRule", "BuiltSet", "Lane", "Match", "PatternFile", "Rule", "RuleSet"]
 
 Found = tuple[str, str, str | None, dict[str, str]]
 Reader = Callable[[str, str, str], Found | None]
@@ -98,18 +98,49 @@ class BuiltRule(NamedTuple):
     defaults: dict[str, str]
 
 
+class Lane(NamedTuple):
+    """The everyday form of a rule (`lane` makes it and says why it answers like the rule).
+
+    Attributes:
+        rule, service, kind: as in `Match`.
+        programs: whose messages it reads; never empty.
+        pattern: the message as a regular expression, one group for each name; it neither begins
+            nor ends with an anchor, and matches nothing but printable ASCII. Neither quotes nor
+            backslashes stand in a group.
+        names: the groups' names in their order.
+        checks: ``ip``, ``host`` or the empty text for each group: what is still to be checked.
+        unless: texts; a message that holds one of them is for the rule to decide.
+        optional: the names whose group may be absent.
+        fields: the names of the fields; the rule gives those first that are never absent.
+        defaults: for names without a group, or whose group is absent.
+    """
+
+    rule: str
+    service: str
+    kind: str
+    programs: tuple[str, ...]
+    pattern: str
+    names: tuple[str, ...]
+    checks: tuple[str, ...]
+    unless: tuple[str, ...]
+    optional: tuple[str, ...]
+    fields: tuple[str, ...]
+    defaults: dict[str, str]
+
+
 class BuiltSet(NamedTuple):
     """All that a `RuleSet` is made of.
 
     Attributes:
         echoes: PAM services whose session lines repeat what another line says.
-        literals, decoys, warnings: see `RuleSet`.
+        literals, decoys, lanes, warnings: see `RuleSet`.
     """
 
     rules: tuple[BuiltRule, ...]
     files: tuple[PatternFile, ...]
     literals: tuple[bytes, ...]
     decoys: tuple[bytes, ...]
+    lanes: tuple[Lane, ...]
     echoes: frozenset[str]
     warnings: tuple[Problem, ...]
 
@@ -137,6 +168,7 @@ class RuleSet:
         files: every pattern file found, by name; also those that are not in force.
         literals: every line of a log that some rule matches holds one of these bytes.
         decoys: a literal that begins within one of these is not the one that finds a login.
+        lanes: the everyday forms of rules, for whoever has many lines to read.
         programs: the programs that rules name; a rule for any program is not among them.
         warnings: problems that do not keep the set from being used.
     """
@@ -145,6 +177,7 @@ class RuleSet:
         self.files = built.files
         self.literals = built.literals
         self.decoys = built.decoys
+        self.lanes = built.lanes
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
