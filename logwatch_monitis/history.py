@@ -149,20 +149,37 @@ def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[L
     A compressed copy beside the file it was made of is left out: logrotate was interrupted, or is
     at work.
     """
-    logs: dict[str, list[HistoryFile]] = {}
+    names: dict[str, list[str]] = {}
     for path in _without_twins(paths):
+        names.setdefault(_key(path), []).append(path)
+    found = [Log(key, _in_order(copies, zone, failures)) for key, copies in names.items()]
+    return sorted((log for log in found if log.files), key=lambda log: _age(log.files[0]))
+
+
+def _in_order(
+    paths: Sequence[str], zone: tzinfo, failures: list[Failure]
+) -> tuple[HistoryFile, ...]:
+    """Return the files of one log, oldest first.
+
+    Where the headers have no year, a file ends before the next newer one of its series begins: so
+    they are looked at from the newest name back, and copying them does no harm.
+    """
+    files: list[HistoryFile] = []
+    newer: dict[bool, float] = {}
+    for path in sorted(paths, key=name_age, reverse=True):
+        numbered = name_age(path).startswith("0")
         try:
-            file = _look(path, zone)
+            file = _look(path, zone, newer.get(numbered))
         except OSError as error:
             failures.append(_failure(path, error))
         except LogwatchError as error:
             failures.append(Failure(path, error.render(), denied=False))
         else:
-            logs.setdefault(_key(path), []).append(file)
-    ordered = [
-        Log(key, tuple(sorted(_redated(key, files, zone), key=_age))) for key, files in logs.items()
-    ]
-    return sorted(ordered, key=lambda log: _age(log.files[0]))
+            files.append(file)
+            if file.first is not None:
+                both = path == _key(path)
+                newer.update(dict.fromkeys((True, False) if both else (numbered,), file.first))
+    return tuple(sorted(files, key=_age))
 
 
 def _without_twins(paths: Sequence[str]) -> list[str]:
