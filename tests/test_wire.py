@@ -1,6 +1,6 @@
 """The wire: signatures, the four inner encodings, batches, requests and replies."""
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import pytest
 from hypothesis import given
@@ -272,6 +272,12 @@ def test_parse_params():
     }
     assert expected == wire.parse_params(query, body)
     assert wire.api_key(expected) == "K"
+
+
+@given(st.text("%%%0aAfF25+=_ .\t\r\n\0é☃"))
+def test_values_are_decoded_as_the_standard_library_does(text):
+    """Whatever stands in a value, escapes that are none included, is read as by unquote_plus."""
+    assert wire.parse_params(f"x={text}") == {"x": unquote_plus(text)}
 
 
 def test_parse_params_bounds():

@@ -39,6 +39,7 @@ ADD_RESULTS = "addResults"
 MAX_BATCH = 500
 MAX_CHECKTIME = 253_402_300_799_999  # the last millisecond of the year 9999
 
+_NESTED = frozenset({dict, list})
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -129,7 +130,7 @@ def _additional(rows: object) -> dict[str, Any]:
 
 
 def _flat(values: Iterable[object]) -> bool:
-    return not any(isinstance(value, dict | list) for value in values)
+    return _NESTED.isdisjoint(map(type, values))
 
 
 def _json(text: str) -> Any:

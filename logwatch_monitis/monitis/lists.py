@@ -24,6 +24,7 @@ What stays ambiguous:
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
@@ -43,6 +44,7 @@ __all__ = [
     "encode_results",
 ]
 
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _SAFE = frozenset(f"{string.ascii_letters}{string.digits}_.-~".encode())
 _PERCENT = ord("%")
 
@@ -80,6 +82,8 @@ def encode_cell(text: str) -> str:
     The same as `urllib.parse.quote` with ``safe=""``, but replaces each special byte in the whole
     text at once, which for a batch is ten times as fast.
     """
+    if _is_plain(text):
+        return text
     data = text.encode("utf-8", "backslashreplace")
     special = set(data) - _SAFE
     if _PERCENT in special:
@@ -114,7 +118,7 @@ def decode_results(text: str) -> dict[str, str]:
         ValueError: a part has no name, or no value.
     """
     results = {}
-    for row, decode in _rows(text, unquote):
+    for row, decode in _rows(text, unquote if "%" in text else str):
         name, colon, value = row.partition(":")
         if not name or not colon:
             raise ValueError("results must be name:value, separated by ';'")
