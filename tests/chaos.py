@@ -28,13 +28,17 @@ class Written(NamedTuple):
 
 
 class Log:
-    """A log with numbered logins in it, and the accounts of what was written."""
+    """A log with numbered logins in it, and the accounts of what was written.
+
+    Threads may share it: lines stand in the order of their numbers.
+    """
 
     def __init__(self, path: Path, first: int = 0) -> None:
         """Make it, empty; its logins are numbered from *first* on."""
         self.path = path
         self.written: list[Written] = []
         self._next = first
+        self._lock = threading.Lock()
         path.touch()
 
     def text(self, count: int) -> str:
@@ -54,11 +58,17 @@ class Log:
 
     def append(self, count: int = 1, path: Path | None = None) -> None:
         """Write so many logins, to the log or to a file that it has become."""
-        with (path or self.path).open("a") as file:
+        with self._lock, (path or self.path).open("a") as file:
             file.write(self.text(count))
 
     def rotate(self, keep: int = 4, packed_from: int = 2) -> None:
         """Rename and create, as logrotate does: older copies move on, from a number on packed."""
+        with self._lock:
+            self._rotate(keep)
+        for number in range(packed_from, keep + 1):
+            pack(Path(f"{self.path}.{number}"))
+
+    def _rotate(self, keep: int) -> None:
         names = [self.path, *(self.path.with_name(f"{self.path.name}.{n}") for n in range(1, keep))]
         for number in range(keep - 1, 0, -1):
             for suffix in ("", ".gz"):
@@ -67,8 +77,6 @@ class Log:
                     old.rename(f"{self.path}.{number + 1}{suffix}")
         self.path.rename(names[1])
         self.path.touch()
-        for number in range(packed_from, keep + 1):
-            pack(Path(f"{self.path}.{number}"))
 
 
 def pack(path: Path) -> None:
@@ -109,14 +117,17 @@ def embedded(run: Running) -> list[Stored]:
 
 
 def taken_by(server: FakeMonitor) -> list[Stored]:
-    """Return what a plain server has stored, repeats included."""
+    """Return what a server has stored, repeats included, by number.
+
+    A plain server gets several requests at once when its answers take long.
+    """
     rows = []
     for result in list(server.results):
         values = dict(result.values)
         number = int(values.pop("user_login")[1:])
         rows.append(Stored(number, result.checktime, values.pop("host"), values.pop("srv")))
         assert values == {}
-    return rows
+    return sorted(rows)
 
 
 def expected(log: Log) -> list[Stored]:
