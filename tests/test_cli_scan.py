@@ -170,11 +170,15 @@ class TestChoosing:
 
     @pytest.mark.parametrize(
         "words",
-        ["--since someday", "--timezone Mars/Base", "--year 12", "--jobs 0", "--since 2026-13-01"],
+        [
+            *("--since someday", "--since 2026-13-01", "--since ", "--until "),
+            *("--timezone Mars/Base", "--timezone ", "--year 12", "--jobs 0"),
+            *("--machine ", "--machine a\nb"),
+        ],
     )
     def test_words_without_meaning(self, words):
-        """A moment, a zone or a number that is none is wrong usage, in one line."""
-        result = run("scan", EXAMPLE_LOG, *words.split())
+        """A moment, a zone, a name or a number that is none is wrong usage, in one line."""
+        result = run("scan", EXAMPLE_LOG, *words.split(" "))
 
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
 

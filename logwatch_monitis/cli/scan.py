@@ -31,6 +31,13 @@ from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, Terminal, Writer, visible, writer
 from logwatch_monitis.syslog import local_zone
 
+
+def _one_word(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (not text.isprintable() or len(text.split()) != 1):
+        raise UsageError(f"{option.opts[0]} '{text}' is not one word")
+    return text
+
+
 _OPTIONS = (
     click.option("--since", metavar="WHEN", help=f"Only logins from then on: {FORMS}."),
     click.option("--until", metavar="WHEN", help="Only logins before then."),
@@ -44,7 +51,12 @@ _OPTIONS = (
     ),
     click.option("--year", type=click.IntRange(1970, 9999), help="Year of each log's first line."),
     click.option("--timezone", metavar="ZONE", help="Of times that name none, as Europe/Berlin."),
-    click.option("--machine", metavar="NAME", help="The name for lines that name no machine."),
+    click.option(
+        "--machine",
+        metavar="NAME",
+        callback=_one_word,
+        help="The name for lines that name no machine.",
+    ),
 )
 
 
@@ -76,7 +88,7 @@ class Reading:
             UsageError: there is no such zone.
         """
         try:
-            return local_zone(self.timezone or configuration.timezone)
+            return local_zone(configuration.timezone if self.timezone is None else self.timezone)
         except SetupError as error:
             raise UsageError(error.message, error.hint) from None
 
@@ -87,8 +99,8 @@ class Reading:
             UsageError: a moment that is none.
         """
         now = datetime.now(zone)
-        since = parse_moment(self.since, zone, now) if self.since else None
-        until = parse_moment(self.until, zone, now) if self.until else None
+        since = parse_moment(self.since, zone, now) if self.since is not None else None
+        until = parse_moment(self.until, zone, now) if self.until is not None else None
         sets = [frozenset(x) for x in (self.services, self.users, self.hosts, self.machines)]
         if since is None and until is None and not any(sets):
             return None
