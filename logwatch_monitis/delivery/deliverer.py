@@ -42,6 +42,7 @@ __all__ = ["Deliverer", "Outbox"]
 IDLE_SECONDS = 5.0
 STATE_SECONDS = 5.0
 PLAIN_AT_ONCE = 128
+BATCHES_AT_ONCE = 4
 MARK_SECONDS = 0.2
 UNCLEAR_AT_MOST = 5
 REFUSED_AT_MOST = 3
@@ -181,27 +182,49 @@ class Deliverer:
         self._recover()
         self._mark()
         self._notes.clear()
-        entries = self._spool.due(self._batch if self._client.ours else PLAIN_AT_ONCE)
+        batches = self._client.ours and self._batch > 1
+        entries = self._spool.due(BATCHES_AT_ONCE * MAX_BATCH if batches else PLAIN_AT_ONCE)
         if not entries:
             return IDLE_SECONDS
         monitor_id = self._finder.find()
         if self._client.ours and self._batch > 1 and len(entries) > 1:
-            self._send_batch(monitor_id, entries[: self._batch])
+            self._send_batches(monitor_id, entries)
         else:
             self._send_plain(monitor_id, entries[: min(self._batch, PLAIN_AT_ONCE)])
         return 0.0
 
-    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+    def _send_batches(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+        """Send what there is for a while, then mark it: a mark waits for the disk several times.
+
+        What was sent and not marked when this process is killed is sent again; our monitor knows it
+        by its id.
+        """
+        end, sent = self._clock.monotonic() + MARK_SECONDS, 0
+        try:
+            while sent < len(entries) and self._clock.monotonic() < end and not self._stopping:
+                batch = entries[sent : sent + self._batch]
+                if not self._send_batch(monitor_id, batch):
+                    break
+                sent += len(batch)
+        finally:
+            self._mark()
+
+    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> bool:
+        """Send one batch; return False if it was refused, and smaller ones are to be tried."""
         try:
             self._client.add_results(monitor_id, [self._result(entry) for entry in entries])
         except UnknownActionError:
             raise
         except (RefusedError, UnclearError):
             # All or none were stored, so halves lead to the one that is not wanted.
-            self._batch = len(entries) // 2
-        else:
-            self._unmarked += entries
-            self._mark()
+            self._batch = max(1, len(entries) // 2)
+            return False
+        self._unmarked += entries
+        self._grow()
+        return True
+
+    def _grow(self) -> None:
+        self._batch = min(self._batch * 2, MAX_BATCH)
 
     def _send_plain(self, monitor_id: str, entries: Sequence[Entry]) -> None:
         failures: list[tuple[Entry, LogwatchError]] = []
@@ -213,6 +236,8 @@ class Deliverer:
         self._mark()
         if failures:
             self._judge(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
+        else:
+            self._grow()
 
     def _send_one(self, monitor_id: str, entry: Entry) -> None:
         if self._client.ours is None:
@@ -301,7 +326,6 @@ class Deliverer:
         self._spool.delivered(self._unmarked)
         count = len(self._unmarked)
         self._unmarked = []
-        self._batch = min(self._batch * 2, MAX_BATCH)
         self._refused_in_a_row = 0
         self._looked_again = False
         self._backoff.reset()
