@@ -16,9 +16,11 @@ from typing import NoReturn
 
 from logwatch_monitis.errors import SetupError
 
-__all__ = ["Credential", "Secret", "read_secret_file"]
+__all__ = ["Credential", "Secret", "read_secret_file", "without_keys"]
 
 _PREFIX = "LOGWATCH_MONITIS_"
+_API_KEY = f"{_PREFIX}API_KEY"
+_SECRET_KEY = f"{_PREFIX}SECRET_KEY"
 _MAX_BYTES = 4096
 
 
@@ -95,6 +97,12 @@ class Credential:
                 f"set monitor: {word}_file in the configuration, or {_PREFIX}{word.upper()}_FILE",
             )
         return found
+
+
+def without_keys(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment for a child process that has no business with the keys."""
+    keys = (_API_KEY, _SECRET_KEY)
+    return {name: value for name, value in environ.items() if name not in keys}
 
 
 def read_secret_file(path: str) -> Secret:

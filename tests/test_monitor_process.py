@@ -118,6 +118,17 @@ def test_it_is_started_again_where_it_was(tmp_path):
     assert [started, MonitorDied(-9, 1), started, MonitorDied(-9, 2), started] == events
 
 
+def test_it_does_not_inherit_keys(tmp_path, monkeypatch):
+    """Keys of another monitor that stand in the agent's environment are not in the child's."""
+    for name in ("API_KEY", "SECRET_KEY"):
+        monkeypatch.setenv(f"LOGWATCH_MONITIS_{name}", "NOTFORYOU")
+    with running_monitor(tmp_path / "data") as (process, _):
+        inherited = Path(f"/proc/{process.pid}/environ").read_bytes()
+
+    assert b"PATH=" in inherited
+    assert b"NOTFORYOU" not in inherited
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_well_and_soon(tmp_path, number, capfd):
     """Exit status 0 within three seconds, without a word, also while a page is open."""

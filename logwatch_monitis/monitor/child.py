@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from logwatch_monitis.credentials import without_keys
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.seams import Clock, Event, Events, SystemClock
 
@@ -169,6 +170,7 @@ class MonitorProcess:
         self._process = subprocess.Popen(
             [*self._arguments, *options],
             stdin=subprocess.PIPE,
+            env=without_keys(),
             pass_fds=tuple(numbers.values()),
             process_group=0,
         )
