@@ -43,6 +43,7 @@ IDLE_SECONDS = 5.0
 STATE_SECONDS = 5.0
 PLAIN_AT_ONCE = 128
 BATCHES_AT_ONCE = 4
+BATCHES_SECONDS = 0.5
 MARK_SECONDS = 0.2
 UNCLEAR_AT_MOST = 5
 REFUSED_AT_MOST = 3
@@ -199,7 +200,7 @@ class Deliverer:
         What was sent and not marked when this process is killed is sent again; our monitor knows it
         by its id.
         """
-        end, sent = self._clock.monotonic() + MARK_SECONDS, 0
+        end, sent = self._clock.monotonic() + BATCHES_SECONDS, 0
         try:
             while sent < len(entries) and self._clock.monotonic() < end and not self._stopping:
                 batch = entries[sent : sent + self._batch]
