@@ -59,6 +59,16 @@ def test_an_unknown_id_is_answered_with_no(config):
     assert (code, err, len(_letters(config))) == (1, "0 dropped\n", 1)
 
 
+@pytest.mark.parametrize("word", ["nosuch", "12", "0" * 33])
+def test_what_is_no_id_is_wrong_usage(config, word):
+    """A word that no id can be is answered with where ids are to be seen."""
+    result = run("spool", "drop", "-c", config, word)
+    assert (2, f"logwatch-monitis: '{word}' is no id ('spool list' shows them)\n") == (
+        result.code,
+        result.err,
+    )
+
+
 def test_nothing_is_dropped_without_being_named(config):
     """Neither ids nor --all is wrong usage."""
     code, _, err = run("spool", "drop", "-c", config)

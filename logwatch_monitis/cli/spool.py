@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from logwatch_monitis.output import FORMATS
 from logwatch_monitis.seams import Event, SystemClock
 from logwatch_monitis.spool import DeadLetter, Spool
 
+_ID = re.compile(r"[0-9a-fA-F]{32}")
 _COLUMNS = ("id", "time", "user_login", "host", "srv", "machine", "refused", "reason")
 
 
@@ -77,6 +79,9 @@ def _chosen(ids: Sequence[str], *, everything: bool) -> list[str] | None:
     """Return the ids meant, None for all."""
     if bool(ids) == everything:
         raise UsageError("name the dead letters by their ids, or all of them by --all")
+    for key in ids:
+        if not _ID.fullmatch(key):
+            raise UsageError(f"'{key}' is no id", "'spool list' shows them")
     return None if everything else list(ids)
 
 
