@@ -54,7 +54,7 @@ def test_retry_and_drop_empty_the_list(config, verb, said, words, done):
 
 def test_an_unknown_id_is_answered_with_no(config):
     """Exit code 1 says that there is no such dead letter."""
-    code, _, err = run("spool", "drop", "-c", config, "ffff")
+    code, _, err = run("spool", "drop", "-c", config, "f" * 32)
 
     assert (code, err, len(_letters(config))) == (1, "0 dropped\n", 1)
 
