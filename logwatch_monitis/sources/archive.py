@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from logwatch_monitis.sources.packed import (
     packing,
 )
 
-__all__ = ["STDIN", "ArchiveDamagedError", "Block", "read_blocks"]
+__all__ = ["STDIN", "ArchiveDamagedError", "Block", "line_starts", "read_blocks"]
 
 STDIN = "-"
+_STEP = 65_536
 
 _Read = Callable[[], bytes]
 
@@ -39,7 +41,9 @@ class Block(NamedTuple):
     overlong: int = 0
 
 
-def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]:
+def read_blocks(
+    path: str, *, size: int = BLOCK, begin: int = 0, end: int | None = None
+) -> Generator[Block, None, None]:
     """Yield the lines of a file, decompressed as its first bytes show; ``-`` is standard input.
 
     What is readable of a damaged archive is yielded before the error. Memory stays flat whatever
@@ -48,14 +52,17 @@ def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]
     Args:
         path: of the file.
         size: bytes read at once.
+        begin: where to begin in a plain file; from `line_starts`.
+        end: where to stop, likewise; None for the file's end.
 
     Raises:
         ArchiveDamagedError: it cannot be read further, at the end of what was yielded.
         MissingExtraError: the library for its compression is not installed.
         OSError: it cannot be opened or read.
     """
-    offset, rest, skipping, overlong = 0, b"", 0, 0
-    with _opened(path, size) as read:
+    offset, rest, skipping, overlong = begin, b"", 0, 0
+    whole = not begin and end is None
+    with _opened(path, size) if whole else _opened_range(path, size, begin, end) as read:
         damage: ArchiveDamagedError | None = None
         while damage is None:
             try:
@@ -81,6 +88,37 @@ def read_blocks(path: str, *, size: int = BLOCK) -> Generator[Block, None, None]
         yield Block(offset, b"", overlong=overlong + bool(skipping))
     if damage is not None:
         raise damage
+
+
+def line_starts(path: str, every: int) -> Generator[int, None, None]:
+    """Yield where lines of a plain file begin, one for about *every* so many bytes; not 0.
+
+    Raises:
+        OSError: it cannot be opened or read.
+    """
+    with Path(path).open("rb", buffering=0) as file:
+        place = every
+        while more := os.pread(file.fileno(), _STEP, place):
+            end = more.find(b"\n") + 1
+            place += end or len(more)
+            if end:
+                yield place
+                place += every
+
+
+@contextmanager
+def _opened_range(path: str, size: int, begin: int, end: int | None) -> Iterator[_Read]:
+    with Path(path).open("rb", buffering=0) as file:
+        file.seek(begin)
+        left = sys.maxsize if end is None else end - begin
+
+        def read() -> bytes:
+            nonlocal left
+            piece = file.read(min(size, left))
+            left -= len(piece)
+            return piece
+
+        yield read
 
 
 @contextmanager

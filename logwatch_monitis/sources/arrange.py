@@ -264,9 +264,9 @@ class Arranger:
     def _misses_place(self) -> bool:
         """Tell whether what is found instead of a known file may hold lines read before."""
         return any(
-            not (file.done or file.handle or self._known(file))
+            not (file.done or file.orphan or n in self._placed or n == self._adopted)
             and (file.former is not None or not file.place.blank)
-            for file in self._files
+            for n, file in enumerate(self._files)
         )
 
     def _known(self, file: Follower) -> bool:
@@ -370,7 +370,7 @@ class Arranger:
             self._events(FileRotated(self._log, names))
         elif self._live and unknown:
             self._events(FileGap(self._log, own.path, None))
-        elif self._live:
+        elif not found and (self._live or any(file not in self._files for file in older)):
             self._events(FileReplaced(self._log))
 
 
