@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import chain
@@ -23,14 +23,14 @@ from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
-from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, read_blocks
+from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, line_starts, read_blocks
 from logwatch_monitis.sources.packed import packing
 from logwatch_monitis.sources.siblings import log_path, name_age, named_by_date
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 
-__all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "gather", "group"]
+__all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "Stretch", "gather", "group"]
 
 _PEEK = 65_536
 _RESTARTABLE = 20_000
@@ -81,12 +81,32 @@ class Failure(NamedTuple):
     denied: bool
 
 
+class Stretch(NamedTuple):
+    """A file, or a part of one, that can be read by itself.
+
+    Attributes:
+        file: under its present name.
+        fresh: nothing of its log comes before it.
+        year: of its first line, if somebody knows better.
+        years: of a plain file.
+        begin, end: which part of a plain file, in whole lines; *end* None is the file's end.
+    """
+
+    file: HistoryFile
+    fresh: bool
+    year: int | None
+    years: Years | None = None
+    begin: int = 0
+    end: int | None = None
+
+
 class Piece(NamedTuple):
-    """The logins of a stretch of a file; ``end`` is the uncompressed offset behind it."""
+    """Some logins of a file, as `Login` or as rows; *end* is the offset behind them."""
 
     path: str
     end: int
-    logins: list[Login]
+    logins: Sequence[Login] = ()
+    rows: Sequence[str] = ()
 
 
 def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
@@ -274,6 +294,7 @@ class History:
         zone: of times that name none.
         year: of the oldest file's first line, if somebody knows better.
         partial: whether a last line without line end counts; it may still be written.
+        rows: give logins as rows of JSON, which costs much less.
         failures: what could not be read so far.
         counts: what all scanners have seen.
     """
@@ -283,42 +304,80 @@ class History:
     zone: tzinfo
     year: int | None = None
     partial: bool = True
+    rows: bool = False
     failures: list[Failure] = field(default_factory=list)
     counts: ScanCounts = field(default_factory=ScanCounts)
-    _ordinals: Ordinals = field(default_factory=Ordinals)
 
     def read(self, log: Log) -> Iterator[Piece]:
         """Yield the logins of a log, oldest file first; what fails is noted, the rest goes on."""
-        self._ordinals, year = Ordinals(), self.year
-        for number, file in enumerate(log.files):
+        ordinals = Ordinals()
+        for stretch in self.plan(log):
+            yield from self.pieces(stretch, ordinals)
+
+    def plan(self, log: Log, every: int | None = None) -> Iterator[Stretch]:
+        """Yield what there is to read of a log, in order; what fails is noted.
+
+        Args:
+            log: whose files.
+            every: bytes after which a plain file is cut; None to leave it whole.
+        """
+        year, fresh = self.year, True
+        for number, known in enumerate(log.files):
             newer = next((f.first for f in log.files[number + 1 :] if f.first is not None), None)
-            reference = file.reference if newer is None else min(file.reference, newer)
-            try:
-                present = _present(file)
-                yield from self._file(present._replace(reference=reference), year)
-            except ArchiveDamagedError as error:
-                self.failures.append(Failure(file.path, error.render(), denied=False))
-            except OSError as error:
-                self.failures.append(_failure(file.path, error))
-            except LogwatchError as error:
-                self.failures.append(Failure(file.path, error.render(), denied=False))
+            reference = known.reference if newer is None else min(known.reference, newer)
+            with self._noting(known.path):
+                file = _present(known)._replace(reference=reference)
+                if file.packed:
+                    yield Stretch(file, fresh, year)
+                else:
+                    yield from self._cut(file, every, year, fresh=fresh)
+                fresh = False
             year = None
 
-    def _file(self, file: HistoryFile, year: int | None) -> Iterator[Piece]:
-        if file.packed:
-            yield from self._stream(file, year)
-            return
+    def _cut(
+        self, file: HistoryFile, every: int | None, year: int | None, *, fresh: bool
+    ) -> Iterator[Stretch]:
         years = file_years(file.path, self.zone, reference=file.reference, start_year=year)
-        scanner = self._scanner(file.path, years, self._ordinals)
-        yield from self._pieces(scanner)
-        self._add(scanner.counts)
+        starts = [] if every is None else line_starts(file.path, every)
+        begin = 0
+        for start in starts:
+            yield Stretch(file, fresh, year, years, begin, start)
+            begin, fresh = start, False
+        yield Stretch(file, fresh, year, years, begin, None)
 
-    def _stream(self, file: HistoryFile, year: int | None) -> Iterator[Piece]:
+    def pieces(self, stretch: Stretch, ordinals: Ordinals) -> Iterator[Piece]:
+        """Yield the logins of a stretch; what fails is noted.
+
+        Args:
+            stretch: from `plan`.
+            ordinals: of the log as they are before it, moved on to its end.
+        """
+        with self._noting(stretch.file.path):
+            if stretch.years is None:
+                yield from self._stream(stretch.file, stretch.year, ordinals)
+                return
+            scanner = self._scanner(stretch.file.path, stretch.years, ordinals)
+            try:
+                yield from self._pieces(scanner, stretch.begin, stretch.end)
+            finally:
+                self.counts.add(scanner.counts)
+
+    @contextmanager
+    def _noting(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failures.append(_failure(path, error))
+        except LogwatchError as error:
+            self.failures.append(Failure(path, error.render(), denied=False))
+
+    def _stream(self, file: HistoryFile, year: int | None, ordinals: Ordinals) -> Iterator[Piece]:
         """Read what cannot be sampled; begin again if it proves to have begun in another year."""
-        saved = self._ordinals.save()
+        saved = ordinals.save()
         while True:
+            ordinals.load(saved)
             years = StreamYears(self.zone, reference=file.reference, start_year=year)
-            scanner = self._scanner(file.path, years, Ordinals(saved))
+            scanner = self._scanner(file.path, years, ordinals)
             held: list[Piece] | None = None if file.once else []
             damage: ArchiveDamagedError | None = None
             try:
@@ -336,8 +395,7 @@ class History:
                 break
             year = years.start_year
         yield from held or ()
-        self._add(scanner.counts)
-        self._ordinals = scanner.ordinals
+        self.counts.add(scanner.counts)
         if years.overrun:
             hint = f"give --year {years.start_year}"
             message = f"{file.path}: it spans more years than its time stamp allows ({hint})"
@@ -349,17 +407,15 @@ class History:
         timeline = Timeline.history(self.zone, years)
         return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
 
-    def _pieces(self, scanner: Scanner) -> Iterator[Piece]:
-        with closing(read_blocks(scanner.path)) as blocks:
+    def _pieces(self, scanner: Scanner, begin: int = 0, end: int | None = None) -> Iterator[Piece]:
+        with closing(read_blocks(scanner.path, begin=begin, end=end)) as blocks:
             for block in blocks:
                 if not block.complete and not self.partial:
                     continue
                 scanner.counts.overlong += block.overlong
-                logins = scanner.feed(block.data, block.offset)
-                yield Piece(scanner.path, block.offset + len(block.data), logins)
-
-    def _add(self, counts: ScanCounts) -> None:
-        self.counts.lines += counts.lines
-        self.counts.logins += counts.logins
-        self.counts.overlong += counts.overlong
-        self.counts.undated += counts.undated
+                behind = block.offset + len(block.data)
+                if self.rows:
+                    rows = scanner.rows(block.data, block.offset)
+                    yield Piece(scanner.path, behind, rows=rows)
+                else:
+                    yield Piece(scanner.path, behind, scanner.feed(block.data, block.offset))

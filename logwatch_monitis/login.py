@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-__all__ = ["Login", "Ordinals", "id_tail", "iso_time", "login_id", "seal"]
+__all__ = ["Login", "Opening", "Ordinals", "id_tail", "iso_time", "login_id", "seal"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -121,6 +121,38 @@ def id_tail(year: int | None, machine: str | None, ordinal: int) -> bytes:
     return b"".join(_part(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
+class Opening:
+    """The seconds with which a job began that did not know the lines before its own.
+
+    Attributes:
+        visits: each second in its turn, whether it was ambiguous, and the place of its counts.
+        counts: how many lines of such a second were counted, by their first id.
+        left: the job has gone so far on that nothing from before its lines could matter any more.
+    """
+
+    LIMIT = 10_000
+    """Visits that are noted; a job whose log leaps about more is done again, knowing all before."""
+
+    def __init__(self) -> None:
+        self.visits: list[tuple[int, bool, int]] = []
+        self.counts: list[dict[str, int]] = []
+        self.left = False
+
+    def visit(self, second: int, counts: dict[str, int], *, ambiguous: bool) -> None:
+        """Note that the lines of *second* come next."""
+        if self.left or len(self.visits) > self.LIMIT:
+            return
+        # What was kept from before lay at most SPAN from the first second, and goes after SPAN.
+        if self.visits and abs(second - self.visits[0][0]) > 2 * Ordinals.SPAN:
+            self.left = True
+            return
+        place = next((n for n, known in enumerate(self.counts) if known is counts), None)
+        if place is None:
+            place = len(self.counts)
+            self.counts.append(counts)
+        self.visits.append((second, ambiguous, place))
+
+
 class Ordinals:
     """Counts byte-identical lines of one second in one log, over any number of blocks.
 
@@ -132,8 +164,18 @@ class Ordinals:
     SPAN = 2
     FOLD_SPAN = 7200
 
-    def __init__(self, saved: str = "") -> None:
-        """Continue from *saved*, what `save` returned; the empty text begins anew."""
+    def __init__(self, saved: str = "", opening: Opening | None = None) -> None:
+        """Continue from *saved*, what `save` returned; the empty text begins anew.
+
+        An *opening* is told how it began, for `follow`.
+        """
+        self.opening = opening
+        self.load(saved)
+
+    def load(self, saved: str) -> None:
+        """Go on from *saved* instead."""
+        if self.opening is not None:
+            self.opening = Opening()
         self._seconds: dict[int, dict[str, int]] = {}
         self._folded: set[int] = set()
         self._second: int | None = None
@@ -167,12 +209,36 @@ class Ordinals:
             self._move(second, ambiguous=ambiguous)
         return self._counts
 
+    @property
+    def empty(self) -> bool:
+        """Nothing is remembered."""
+        return not self._seconds
+
     def save(self) -> str:
         """Return the state as JSON text, for the position row or a job's hand-over."""
         return json.dumps(
             {"second": self._second, "seconds": self._seconds, "folded": sorted(self._folded)},
             separators=(",", ":"),
         )
+
+    def follow(self, opening: Opening) -> bool:
+        """Count the lines of a job that began without these counts.
+
+        Returns:
+            Whether its ordinals are right. If so, and the job has not *left* its opening, this is
+            now the state at its end; if not, the state is of no further use.
+        """
+        if self._folded or len(opening.visits) > opening.LIMIT:
+            return False
+        known = set()
+        for second, ambiguous, place in opening.visits:
+            counts = self.at(second, ambiguous=ambiguous)
+            if place not in known:
+                if counts.keys() & opening.counts[place].keys():
+                    return False
+                counts.update(opening.counts[place])
+                known.add(place)
+        return True
 
     def _move(self, second: int, *, ambiguous: bool) -> None:
         self._second = second
@@ -182,6 +248,8 @@ class Ordinals:
         if ambiguous:
             self._folded.add(second)
         self._counts = self._seconds.setdefault(second, {})
+        if self.opening is not None:
+            self.opening.visit(second, self._counts, ambiguous=ambiguous)
 
     def _span(self, second: int) -> int:
         return self.FOLD_SPAN if second in self._folded else self.SPAN

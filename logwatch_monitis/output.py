@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, TextIO
 
 from logwatch_monitis.login import Login, iso_time
 
 __all__ = [
     "FORMATS",
     "PLAIN",
+    "JsonLines",
     "Terminal",
     "Writer",
     "csv_cell",
@@ -188,7 +189,13 @@ def _fields(fields: Mapping[str, Any]) -> str:
 
 
 class Writer(Protocol):
-    """Takes logins in their order and writes them somewhere, each batch at once."""
+    """Takes logins in their order and writes them somewhere, each batch at once.
+
+    Attributes:
+        independent: what is written of a login does not depend on those before it.
+    """
+
+    independent: ClassVar[bool]
 
     def write(self, logins: Sequence[Login]) -> None:
         """Write *logins* and hand them to the operating system."""
@@ -209,27 +216,39 @@ def writer(form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo =
     if form == "human":
         return _Human(sink, terminal, zone)
     makers: dict[str, Callable[[BinaryIO], Writer]] = {
-        "jsonl": _JsonLines,
+        "jsonl": JsonLines,
         "json": _JsonArray,
         "csv": _Csv,
     }
     return makers[form](sink)
 
 
-class _JsonLines:
+class JsonLines:
+    """Writes one object a line."""
+
+    independent: ClassVar[bool] = True
+
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
 
     def write(self, logins: Sequence[Login]) -> None:
-        if logins:
-            self._sink.write(("\n".join(map(json_line, logins)) + "\n").encode("ascii"))
+        """See `Writer.write`."""
+        self.write_rows([f"{json_line(login)}\n" for login in logins])
+
+    def write_rows(self, rows: Sequence[str]) -> None:
+        """Write logins that are lines of JSON already."""
+        if rows:
+            self._sink.write("".join(rows).encode("ascii"))
             self._sink.flush()
 
     def close(self) -> None:
+        """See `Writer.close`."""
         self._sink.flush()
 
 
 class _JsonArray:
+    independent: ClassVar[bool] = False
+
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
         self._before = "[\n"
@@ -247,6 +266,8 @@ class _JsonArray:
 
 
 class _Csv:
+    independent: ClassVar[bool] = True
+
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
         self._rows([_CSV_COLUMNS])
@@ -280,6 +301,8 @@ class _Human:
 
     On a narrow terminal these details are shortened or left out; who, whence and when never are.
     """
+
+    independent: ClassVar[bool] = False
 
     def __init__(self, sink: BinaryIO, terminal: Terminal, zone: tzinfo) -> None:
         self._sink = sink

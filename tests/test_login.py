@@ -1,9 +1,10 @@
 """The login's id and the ordinals of byte-identical lines."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.login import Login, Ordinals, iso_time, login_id
+from logwatch_monitis.login import Login, Opening, Ordinals, iso_time, login_id
 
 LINE = b"Mar  5 04:05:06 web1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls"
 
@@ -84,6 +85,67 @@ class TestOrdinals:
             counted.append(parted.next(name, second, ambiguous=ambiguous))
 
         assert counted == expected
+
+
+class TestJobs:
+    """Jobs that count on their own, and are compared with what was counted before them."""
+
+    @given(
+        st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12), st.booleans())),
+        st.integers(0, 30),
+        st.integers(0, 30),
+    )
+    def test_a_job_that_may_be_followed_is_right(self, lines, first, second):
+        """Its ordinals are those of one run, and so are all that come after it."""
+        before, job, after = lines[:first], lines[first:][:second], lines[first:][second:]
+        whole, state = Ordinals(), Ordinals()
+        for name, when, ambiguous in before:
+            whole.next(name, when, ambiguous=ambiguous)
+            state.next(name, when, ambiguous=ambiguous)
+        alone = Ordinals("", Opening())
+
+        found = [alone.next(i, s, ambiguous=a) for i, s, a in job]
+
+        if state.follow(alone.opening):
+            state = alone if alone.opening.left else state
+            assert [whole.next(i, s, ambiguous=a) for i, s, a in job] == found
+            expected = [whole.next(i, s, ambiguous=a) for i, s, a in after]
+            assert [state.next(i, s, ambiguous=a) for i, s, a in after] == expected
+
+    @pytest.mark.parametrize(
+        ("before", "job", "followed"),
+        [
+            ([("a", 0)], [("b", 0), ("a", 1)], True),
+            ([("a", 0)], [("b", 1), ("a", 0)], False),
+            ([("a", 0)], [("b", 9), ("a", 0)], True),
+            ([], [("a", 0), ("a", 0)], True),
+        ],
+    )
+    def test_only_a_shared_line_is_in_the_way(self, before, job, followed):
+        """A job is done again where both have counted one line of one second, and only there."""
+        state, alone = Ordinals(), Ordinals("", Opening())
+        for name, second in before:
+            state.next(name, second)
+        for name, second in job:
+            alone.next(name, second)
+
+        assert state.follow(alone.opening) is followed
+
+    def test_a_repeated_hour_is_counted_in_one_run(self):
+        """Lines of a repeated hour are remembered for long, so a job after them is done again."""
+        state, alone = Ordinals(), Ordinals("", Opening())
+        state.next("a", 5, ambiguous=True)
+        alone.next("b", 100)
+
+        assert state.follow(alone.opening) is False
+
+    def test_loading_begins_anew(self):
+        """What was counted before another state is loaded is no part of the opening."""
+        ordinals = Ordinals("", Opening())
+        ordinals.next("a", 5)
+        ordinals.load("")
+
+        assert ordinals.opening.visits == []
 
 
 def test_interchange_form():

@@ -59,7 +59,7 @@ def command(
         year=reading.year,
         partial=False,
     )
-    wanted = reading.filter(zone)
+    wanted = reading.filter(zone, history.rules)
     logs = group(gather(names, history.failures), zone, history.failures)
     refused = 0
     try:

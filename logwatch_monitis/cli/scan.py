@@ -25,10 +25,10 @@ from logwatch_monitis.cli.options import (
 )
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
-from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.history import Failure, History, Log, gather, group
+from logwatch_monitis.grammar import RuleSet, load_rules
+from logwatch_monitis.history import Failure, History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
-from logwatch_monitis.output import FORMATS, Terminal, Writer, visible, writer
+from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, visible, writer
 from logwatch_monitis.syslog import local_zone
 
 
@@ -92,7 +92,7 @@ class Reading:
         except SetupError as error:
             raise UsageError(error.message, error.hint) from None
 
-    def filter(self, zone: tzinfo) -> Callable[[Login], bool] | None:
+    def filter(self, zone: tzinfo, rules: RuleSet) -> Callable[[Login], bool] | None:
         """Return what says whether a login is meant; None if all of them are.
 
         Raises:
@@ -101,7 +101,9 @@ class Reading:
         now = datetime.now(zone)
         since = parse_moment(self.since, zone, now) if self.since is not None else None
         until = parse_moment(self.until, zone, now) if self.until is not None else None
-        sets = [frozenset(x) for x in (self.services, self.users, self.hosts, self.machines)]
+        found = rules.services is not None and rules.services <= set(self.services)
+        chosen = () if found else self.services
+        sets = [frozenset(x) for x in (chosen, self.users, self.hosts, self.machines)]
         if since is None and until is None and not any(sets):
             return None
         services, users, hosts, machines = sets
@@ -132,7 +134,7 @@ def command(
     config_path: str | None,
     *,
     form: str | None,
-    jobs: int,  # noqa: ARG001 - the output does not depend on it
+    jobs: int,
     quiet: bool,
     names: Sequence[str],
     **options: Any,
@@ -146,18 +148,19 @@ def command(
     reading = Reading(**options)
     configuration = config.load(config_path)
     zone = reading.zone(configuration)
+    rules = load_rules(configuration.patterns, services=set(reading.services) or None)
+    wanted = reading.filter(zone, rules)
+    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), zone)
     history = History(
-        load_rules(configuration.patterns, services=set(reading.services) or None),
+        rules,
         machine=reading.machine or configuration.machine,
         zone=zone,
         year=reading.year,
+        rows=wanted is None and isinstance(out, JsonLines),
     )
-    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), zone)
-    scan = _Scan(history, out, reading.filter(zone))
+    scan = _Scan(history, out, wanted)
     logs = group(gather(names, history.failures), zone, history.failures)
-    scan.complain()
-    for log in logs:
-        scan.read(log)
+    scan.read(logs, jobs)
     out.close()
     if not quiet:
         say(scan.summary())
@@ -176,15 +179,45 @@ class _Scan:
     complained: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def read(self, log: Log) -> None:
-        """Write the logins of one log, and what could not be read of it."""
-        for piece in self.history.read(log):
-            logins = (
-                piece.logins if self.wanted is None else list(filter(self.wanted, piece.logins))
-            )
-            self.services.update([login.srv for login in logins])
-            self.files[piece.path] = piece.end
-            self.out.write(logins)
+    @property
+    def anywhere(self) -> bool:
+        """See `logwatch_monitis.jobs.Taker`."""
+        return self.out.independent
+
+    def read(self, logs: Sequence[Log], jobs: int) -> None:
+        """Write the logins of *logs*, and what could not be read of them."""
+        self.complain()
+        if jobs > 1:
+            from logwatch_monitis.jobs import read_logs
+
+            read_logs(self.history, logs, jobs, self)
+        else:
+            for log in logs:
+                for piece in self.history.read(log):
+                    self.take(piece)
+        self.complain()
+
+    def take(self, piece: Piece) -> None:
+        """Write the logins of a piece that are wanted."""
+        self.files[piece.path] = piece.end
+        if piece.rows and isinstance(self.out, JsonLines):
+            self.out.write_rows(piece.rows)
+            return
+        logins = piece.logins if self.wanted is None else list(filter(self.wanted, piece.logins))
+        self.services.update([login.srv for login in logins])
+        self.out.write(logins)
+
+    def report(self) -> tuple[Counter[str], dict[str, int]]:
+        """See `logwatch_monitis.jobs.Taker`."""
+        seen = self.services, self.files
+        self.services, self.files = Counter(), {}
+        return seen
+
+    def add(self, report: tuple[Counter[str], dict[str, int]]) -> None:
+        """See `logwatch_monitis.jobs.Taker`."""
+        services, files = report
+        self.services += services
+        self.files |= files
         self.complain()
 
     def complain(self) -> None:
@@ -198,9 +231,10 @@ class _Scan:
         seconds = time.monotonic() - self.started
         megabytes = sum(self.files.values()) / 1e6
         counts = self.history.counts
-        each = ", ".join(f"{name} {count}" for name, count in self.services.most_common())
+        services = counts.services if self.history.rows else self.services
+        each = ", ".join(f"{name} {count}" for name, count in services.most_common())
         parts = [
-            f"{self.services.total()} logins" + (f" ({visible(each)})" if each else ""),
+            f"{services.total()} logins" + (f" ({visible(each)})" if each else ""),
             f"{counts.lines} lines",
             f"{len(self.files)} files",
             f"{seconds:.2f} s",

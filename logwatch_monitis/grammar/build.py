@@ -71,6 +71,7 @@ def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
         literals=literals,
         decoys=choose_decoys(askers, literals, echoes),
         lanes=tuple(_lanes(wanted)),
+        services=_services(wanted),
         echoes=echoes,
         warnings=tuple(problems),
     )
@@ -119,6 +120,12 @@ def _wanted(file: _File, files: Iterable[_File], services: Collection[str] | Non
     named = {other.source.service for other in files if not _names_services(other)}
     spoken = {service for other in files for service in other.source.pam or ()}
     return _names_services(file) and not set(services) <= named | spoken
+
+
+def _services(files: Iterable[_File]) -> frozenset[str] | None:
+    if any(map(_names_services, files)):
+        return None
+    return frozenset(file.source.service for file in files)
 
 
 def _names_services(file: _File) -> bool:

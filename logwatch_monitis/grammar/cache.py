@@ -103,19 +103,21 @@ def _pack(built: BuiltSet) -> tuple[Any, ...]:
         built.literals,
         built.decoys,
         tuple(map(tuple, built.lanes)),
+        built.services,
         built.echoes,
         warnings,
     )
 
 
 def _unpack(data: tuple[Any, ...]) -> BuiltSet:
-    rules, files, literals, decoys, lanes, echoes, warnings = data
+    rules, files, literals, decoys, lanes, services, echoes, warnings = data
     return BuiltSet(
         tuple(map(BuiltRule._make, rules)),
         tuple(PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in files),
         literals,
         decoys,
         tuple(map(Lane._make, lanes)),
+        services,
         echoes,
         tuple(Problem(*warning) for warning in warnings),
     )

@@ -133,7 +133,7 @@ class BuiltSet(NamedTuple):
 
     Attributes:
         echoes: PAM services whose session lines repeat what another line says.
-        literals, decoys, lanes, warnings: see `RuleSet`.
+        services, literals, decoys, lanes, warnings: see `RuleSet`.
     """
 
     rules: tuple[BuiltRule, ...]
@@ -141,6 +141,7 @@ class BuiltSet(NamedTuple):
     literals: tuple[bytes, ...]
     decoys: tuple[bytes, ...]
     lanes: tuple[Lane, ...]
+    services: frozenset[str] | None
     echoes: frozenset[str]
     warnings: tuple[Problem, ...]
 
@@ -169,6 +170,7 @@ class RuleSet:
         literals: every line of a log that some rule matches holds one of these bytes.
         decoys: a literal that begins within one of these is not the one that finds a login.
         lanes: the everyday forms of rules, for whoever has many lines to read.
+        services: those that a match can name; None where a line can name any.
         programs: the programs that rules name; a rule for any program is not among them.
         warnings: problems that do not keep the set from being used.
     """
@@ -178,6 +180,7 @@ class RuleSet:
         self.literals = built.literals
         self.decoys = built.decoys
         self.lanes = built.lanes
+        self.services = built.services
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
