@@ -201,19 +201,21 @@ class TestBeside:
     def test_an_agent_that_comes_and_goes(self, log, tmp_path, agent_of):
         """It gets delivery and embedded monitor; when it dies the backfill delivers again."""
         log.append(30_000 if FULL else 6000)
-        live = Log(tmp_path / "live.log", first=1_000_000)
+        live = Log(tmp_path / "live.log", first=10**6)
         agent = agent_of(live.path, config="machine: web9\n")
-        with backfilling(*configured(tmp_path), log.path) as started:
-            assert eventually(lambda: len(embedded(agent)) > 1000)
-            agent.start()
-            live.append(5)
-            assert eventually(lambda: {5} == {sum(r.number >= 10**6 for r in embedded(agent))})
-            agent.kill()
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with backfilling(*configured(tmp_path), log.path, pipe) as started:
+            with pipe.open("w"):  # it cannot end before this is closed
+                assert eventually(lambda: len(embedded(agent)) > 1000)
+                agent.start()
+                live.append(5)
+                assert eventually(lambda: 5 == sum(r.number >= 10**6 for r in embedded(agent)))
+                agent.kill()
             assert started.wait(120) == 0
             words = started.stderr.read().decode()
 
-        rows = sorted(embedded(agent))
-        assert sorted(expected(log) + expected(live)) == rows
+        assert sorted(expected(log) + expected(live)) == sorted(embedded(agent))
         assert "Traceback" not in words
 
     def test_live_logins_are_not_starved(self, log, tmp_path, agent_of):
@@ -240,6 +242,7 @@ class TestBeside:
         batches.always(answer(503), "addResults")
         with backfilling(*options, log.path) as started:
             assert eventually(lambda: _waiting(tmp_path) >= 500)
+            assert not eventually(lambda: _waiting(tmp_path) > 750, 1)
             batches.always(None, "addResults")
             assert started.wait(60) == 0
 
