@@ -1,18 +1,15 @@
-"""The configuration file: what may stand in it, and what holds where it says nothing."""
+"""The configuration: what can be chosen, and what holds where nothing is chosen."""
 
 from __future__ import annotations
 
-import re
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from logwatch_monitis.credentials import Credential, Secret
-from logwatch_monitis.errors import DocumentError, Problem, SetupError
+from logwatch_monitis.credentials import Credential
+from logwatch_monitis.errors import SetupError
 from logwatch_monitis.paths import state_directory
-from logwatch_monitis.yamltree import Document, Node
 
 __all__ = [
     "DEFAULT_FILES",
@@ -35,9 +32,6 @@ EMBEDDED = "embedded"
 
 _API_KEY = Credential("api-key")
 _SECRET_KEY = Credential("secret-key")
-_SECRETIVE = re.compile(r"((?:key|secret|token|password)(?<!_file)[\"']?\s*:\s*)\S.*")
-
-Reader = Callable[[Document, Node], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,166 +155,6 @@ def load(path: str | None = None) -> Config:
         raise SetupError(f"the configuration file {name} does not exist") from None
     except OSError as error:
         raise SetupError(f"cannot read the configuration file {name}: {error.strerror}") from None
+    from logwatch_monitis.config_file import parse  # YAML is imported where a file needs it
+
     return parse(data, name)
-
-
-def parse(data: bytes, path: str) -> Config:
-    """Return the configuration in *data*.
-
-    Raises:
-        DocumentError: mistakes in it, all of them, with their places in *path*.
-    """
-    try:
-        document = Document.load(data, path)
-        values = _section(document, document.root, _ROOT)
-        document.check()
-    except DocumentError as error:
-        raise DocumentError(map(_masked, error.problems)) from None
-    values.update(values.pop("patterns", {}))
-    values["state"] = values.pop("state_directory", "")
-    return Config(path=path, listen_chosen="listen" in values, **values)
-
-
-def _masked(problem: Problem) -> Problem:
-    """Return *problem* with an excerpt that shows no key, whatever its line was meant to be."""
-    text = re.sub(r"//[^/\s]*@", "//***@", problem.text)
-    return replace(problem, text=_SECRETIVE.sub(r"\1***", text))
-
-
-# -- readers: each takes one node, notes what is wrong with it, and returns its value --------------
-
-
-def _section(document: Document, node: Node, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Return the values of a mapping's keys; a key with everything under it commented out is {}."""
-    if node.kind == "scalar" and node.type == "null":
-        return {}
-    entries = document.mapping(node, readers)
-    return {key: readers[key](document, value) for key, value in entries.items()}
-
-
-def _monitor(document: Document, node: Node) -> Monitor:
-    values = _section(document, node, _MONITOR)
-    api_key, api_key_file = values.pop("api_key", ""), values.pop("api_key_file", "")
-    if api_key and api_key_file:
-        document.problem(node.keys["api_key"], "api_key and api_key_file exclude each other")
-    return Monitor(
-        api_key=Credential("api-key", Secret(api_key) if api_key else None, api_key_file),
-        secret_key=Credential("secret-key", file=values.pop("secret_key_file", "")),
-        **values,
-    )
-
-
-def _sources(document: Document, node: Node) -> Sources:
-    return Sources(**_section(document, node, _SOURCES))
-
-
-def _patterns(document: Document, node: Node) -> dict[str, Any]:
-    values = _section(document, node, {"directories": Document.strings})
-    return {"patterns": tuple(map(Path, values["directories"]))} if values else {}
-
-
-def _ignore(document: Document, node: Node) -> Ignore:
-    values = _section(document, node, dict.fromkeys(_IGNORE, Document.strings))
-    return Ignore(**{key: frozenset(words) for key, words in values.items()})
-
-
-def _spool(document: Document, node: Node) -> SpoolLimits:
-    return SpoolLimits(**_section(document, node, _SPOOL))
-
-
-def _files(document: Document, node: Node) -> tuple[str, ...]:
-    return tuple(document.strings(node))
-
-
-def _journal(document: Document, node: Node) -> str:
-    """Return the choice; YAML reads a plain yes or no as a truth value, so those are taken too."""
-    word = document.choice(node, ("auto", "yes", "no", "true", "false"))
-    return {"true": "yes", "false": "no"}.get(word, word)
-
-
-def _key(document: Document, node: Node) -> str:
-    """Return a key; what is wrong with it is said without an excerpt, which would show it."""
-    text = document.string(node)
-    if node.kind == "scalar" and len(text.split()) != 1:
-        message = "a key is one word"
-        document.problems.append(Problem(document.path, node.line, node.column, message))
-    return text
-
-
-def _text(check: Callable[[str], object]) -> Reader:
-    """Return the reader of a text for which *check* raises `SetupError` if it is wrong."""
-
-    def read(document: Document, node: Node) -> str:
-        good = len(document.problems)
-        text = document.string(node)
-        if len(document.problems) == good:
-            try:
-                check(text)
-            except SetupError as error:
-                document.problem(node, error.message, error.hint)
-        return text
-
-    return read
-
-
-def _check_word(text: str) -> None:
-    if not text.isprintable() or len(text.split()) != 1:
-        raise SetupError("this must be one word")
-
-
-def _check_title(text: str) -> None:
-    if not text.isprintable() or not text.strip():
-        raise SetupError("this must not be empty, nor hold control characters")
-
-
-def _check_url(url: str) -> None:
-    from logwatch_monitis.monitis.address import base_url
-
-    if url != EMBEDDED:
-        base_url(url)
-
-
-def _check_zone(name: str) -> None:
-    from logwatch_monitis.syslog import local_zone
-
-    local_zone(name)
-
-
-def _check_listen(text: str) -> None:
-    from logwatch_monitis.monitor.listen import parse_listen
-
-    parse_listen(text)
-
-
-def _check_directory(path: str) -> None:
-    if not path.startswith(("/", "~")):
-        raise SetupError("this must be an absolute path")
-
-
-_MONITOR: dict[str, Reader] = {
-    "url": _text(_check_url),
-    "api_key": _key,
-    "api_key_file": Document.string,
-    "secret_key_file": Document.string,
-    "validation": lambda document, node: document.choice(node, ("hmac", "token")),
-    "name": _text(_check_title),
-    "tag": _text(_check_title),
-}
-_SOURCES: dict[str, Reader] = {"files": _files, "journal": _journal}
-_IGNORE = ("users", "hosts", "services")
-_SPOOL: dict[str, Reader] = {
-    "max_entries": lambda document, node: document.integer(node, 1000, 1_000_000_000),
-    "keep": lambda document, node: document.choice(node, ("newest", "oldest")),
-    "seen_days": lambda document, node: document.integer(node, 1, 36_500),
-}
-_ROOT: dict[str, Reader] = {
-    "monitor": _monitor,
-    "sources": _sources,
-    "patterns": _patterns,
-    "state_directory": _text(_check_directory),
-    "machine": _text(_check_word),
-    "timezone": _text(_check_zone),
-    "ignore": _ignore,
-    "listen": _text(_check_listen),
-    "spool": _spool,
-}

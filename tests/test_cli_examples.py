@@ -9,7 +9,7 @@ import pytest
 from commands import EXAMPLE_LOG, ROOT, all_commands, process, run, spawn
 from real_monitor import running_monitor
 
-from logwatch_monitis import config
+from logwatch_monitis import config, config_file
 from logwatch_monitis.control import Control
 from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.spool import Spool
@@ -94,7 +94,8 @@ def test_the_example_configuration_is_complete():
     text = path.read_text("utf-8")
 
     read = config.load(str(path))
-    keys = [*config._ROOT, *config._MONITOR, *config._SOURCES, *config._IGNORE, *config._SPOOL]
+    names = "_ROOT", "_MONITOR", "_SOURCES", "_IGNORE", "_SPOOL"
+    keys = [key for name in names for key in getattr(config_file, name)]
 
     assert [key for key in keys if f"{key}:" not in text] == []
     assert read == config.Config(path=str(path), listen_chosen=True)

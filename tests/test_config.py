@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logwatch_monitis import config
+from logwatch_monitis import config, config_file
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.errors import DocumentError, SetupError
 
@@ -35,7 +35,7 @@ spool: {max_entries: 5000, keep: oldest, seen_days: 30}
 def problems(text):
     """Return the rendered problems of a configuration that is wrong."""
     with pytest.raises(DocumentError) as caught:
-        config.parse(text.encode(), "c.yaml")
+        config_file.parse(text.encode(), "c.yaml")
     return [problem.render() for problem in caught.value.problems]
 
 
@@ -44,7 +44,7 @@ class TestKeys:
 
     def test_every_key(self):
         """Each key of the contract arrives, with its type."""
-        read = config.parse(FULL, "c.yaml")
+        read = config_file.parse(FULL, "c.yaml")
 
         assert read == config.Config(
             path="c.yaml",
@@ -73,14 +73,14 @@ class TestKeys:
     @pytest.mark.parametrize("text", [b"", b"# nothing\n", b"monitor:\nsources:\n  # files: []\n"])
     def test_everything_is_optional(self, text):
         """An empty file, and sections whose keys are commented out, give the defaults."""
-        assert config.Config(path="c.yaml") == config.parse(text, "c.yaml")
+        assert config.Config(path="c.yaml") == config_file.parse(text, "c.yaml")
 
     @pytest.mark.parametrize(
         ("word", "choice"), [("auto", "auto"), ("yes", "yes"), ("no", "no"), ("false", "no")]
     )
     def test_the_journal_takes_truth_values(self, word, choice):
         """Plain yes and no, which YAML takes for truth values, are choices here."""
-        read = config.parse(f"sources: {{journal: {word}}}".encode(), "c.yaml")
+        read = config_file.parse(f"sources: {{journal: {word}}}".encode(), "c.yaml")
 
         assert choice == read.sources.journal
 
