@@ -100,7 +100,7 @@ def test_a_path_that_is_no_utf8_is_kept():
 @given(st.text() | st.sampled_from(["null", "[]", "1", '{"v":1}', '{"v":1,"files":3,"live":1}']))
 def test_other_text_is_no_position(text):
     """Whatever is not a position is refused in one way."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="[a-z]"):
         load(text)
 
 
@@ -141,7 +141,9 @@ def make(directory, *names):
 
 def listed(path, *, below=False):
     """Return the copies' names."""
-    return [os.path.relpath(copy.path, path.parent) for copy in list_siblings(str(path), below=below)]
+    return [
+        os.path.relpath(copy.path, path.parent) for copy in list_siblings(str(path), below=below)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_the_order_of_rotation(tmp_path, names):
 
 
 def test_copies_below(tmp_path):
-    """Directories one level below are looked into when asked; links and directories are no copies."""
+    """Directories one level below are looked into when asked; only regular files are copies."""
     make(tmp_path, "old/auth.log.2", "auth.log.1", "old/deeper.log.1")
     (tmp_path / "auth.log.3").mkdir()
     (tmp_path / "auth.log.4").symlink_to("auth.log.1")

@@ -136,7 +136,9 @@ class Gapless(RuleBasedStateMachine):
     def rotate(self, closed):
         """Rename the log; its writer may keep it."""
         for file in reversed(self.rotated):
-            name, number, *packed = file.path.name.rsplit(".", 2 if file.path.suffix == ".gz" else 1)
+            name, number, *packed = file.path.name.rsplit(
+                ".", 2 if file.path.suffix == ".gz" else 1
+            )
             file.path = file.path.rename(
                 self.directory / ".".join([name, str(int(number) + 1), *packed])
             )

@@ -23,6 +23,7 @@ MAGIC_SIZE = 6
 
 _INPUT = 65_536
 _STEP = 16_384  # what a decoder has in hand when it meets damage is lost
+_GZIP_STEP = 65_536  # gzip loses nothing to a wrong checksum or a missing end; larger is faster
 _XZ_MEMORY = 128 * 1024 * 1024
 _ZSTD_WINDOW = 128 * 1024 * 1024
 _ZSTD_INPUT = 1024  # one block of four bytes can hold 128 KiB, so input is fed in small pieces
@@ -81,7 +82,7 @@ class _Gzip:
             return len(self._pending) < _TRAILER
         return self._in_header or not (self._pending or self._more)
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:
+    def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002 - see _GZIP_STEP
         self._pending += data
         if self._in_header:
             self._read_header()
@@ -90,9 +91,9 @@ class _Gzip:
         if self._inflate.eof:
             self._read_trailer()
             return b""
-        out: bytes = self._inflate.decompress(self._pending, max_length)
+        out: bytes = self._inflate.decompress(self._pending, _GZIP_STEP)
         self._pending = self._inflate.unused_data or self._inflate.unconsumed_tail
-        self._more = len(out) == max_length
+        self._more = len(out) == _GZIP_STEP
         self._crc = self._crc32(out, self._crc)
         self._size += len(out)
         return out
