@@ -200,7 +200,8 @@ def test_cache_that_cannot_be_trusted(damage, load, tmp_path):
         changed = {"cut": data[:-9], "noise": b"x" + data, "marshal": data[:32] + marshal.dumps(7)}
         kept.write_bytes(changed[damage])
     if damage in ("mode", "directory"):
-        kept.write_bytes(data[:32] + marshal.dumps(((), (), (b"forged",), (), (), None, frozenset(), ())))
+        forged = ((), (), (b"forged",), (), (), None, frozenset(), ())
+        kept.write_bytes(data[:32] + marshal.dumps(forged))
     rules = load()
     assert rules.match("doord", MESSAGE, "web1").user == "ann"
     assert b"forged" not in rules.literals
