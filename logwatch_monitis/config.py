@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -113,7 +113,7 @@ class Config:
     sources: Sources = field(default_factory=Sources)
     patterns: tuple[Path, ...] = (DEFAULT_PATTERNS,)
     state: str = ""
-    machine: str = field(default_factory=socket.gethostname)
+    machine: str = field(default_factory=lambda: os.uname().nodename)
     timezone: str | None = None
     ignore: Ignore = field(default_factory=Ignore)
     listen: str = DEFAULT_LISTEN

@@ -18,7 +18,6 @@ The exit codes are those of sysexits.h where it has one.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -147,6 +146,8 @@ class DocumentError(SetupError):
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the nearest known word, or the list of all of them."""
+    import difflib  # only a mistake needs it
+
     words = sorted(known)
     near = difflib.get_close_matches(word, words, n=1)
     return f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(words)}"

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, NamedTuple
+
+from logwatch_monitis.digest import blake2b
 
 __all__ = ["Login", "Opening", "Ordinals", "id_tail", "iso_time", "login_id", "seal"]
 

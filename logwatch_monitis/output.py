@@ -7,7 +7,6 @@ the original text, and it is plain ASCII.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -285,6 +284,8 @@ class _Csv:
 
 def csv_rows(rows: Iterable[Sequence[str]]) -> str:
     """Return cells, made safe by `csv_cell`, as lines of CSV."""
+    import csv
+
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from logwatch_monitis.grammar.limits import MAX_MESSAGE
     from logwatch_monitis.grammar.load import load_rules
     from logwatch_monitis.grammar.rules import Match, PatternFile, RuleSet
-    from logwatch_monitis.grammar.tree import MAX_MESSAGE
 
 __all__ = ["MAX_MESSAGE", "Match", "PatternFile", "RuleSet", "load_rules"]
 
 _HOMES = {
-    "MAX_MESSAGE": "tree",
+    "MAX_MESSAGE": "limits",
     "Match": "rules",
     "PatternFile": "rules",
     "RuleSet": "rules",

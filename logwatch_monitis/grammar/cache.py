@@ -7,7 +7,6 @@ it or its directory. It is a convenience: whatever is wrong with it, the rules a
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import marshal
 import os
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from logwatch_monitis._version import VERSION
+from logwatch_monitis.digest import blake2b
 from logwatch_monitis.errors import Problem
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.safety import RefusedError, read_safely
@@ -67,13 +67,13 @@ def save(
 def _name(services: Collection[str] | None) -> str:
     """Return a file name for one choice of services, so that few files collect."""
     wanted = "all" if services is None else "\0".join(sorted(services))
-    digest = hashlib.blake2b(wanted.encode(), digest_size=8).hexdigest()
+    digest = blake2b(wanted.encode(), digest_size=8).hexdigest()
     return f"rules-{digest}.marshal"
 
 
 def _key(search: Search, services: Collection[str] | None) -> bytes:
     """Return a hash of all that built rules depend on."""
-    digest = hashlib.blake2b(digest_size=32)
+    digest = blake2b(digest_size=32)
     about = (VERSION, sys.version, marshal.version, _own_modules())
     wanted = sorted(services) if services is not None else None
     files = [tuple(found) for versions in search.versions.values() for found in versions]

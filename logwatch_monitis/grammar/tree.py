@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from logwatch_monitis.grammar.limits import BLANKS, MAX_MESSAGE
+
 __all__ = [
     "BLANKS",
     "KINDS",
@@ -28,12 +30,8 @@ __all__ = [
     "telling",
 ]
 
-#: Longer messages are not tried, in characters: this bounds what a hostile line costs.
-MAX_MESSAGE = 65_536
 #: Longer pattern lines are refused, in characters.
 MAX_LINE = 1000
-#: What the language calls a blank: ASCII only, so that no other script is cut.
-BLANKS = " \t\n\v\f\r"
 #: The kinds a hole can name; a choice, the remaining kind, is written as its words.
 KINDS = ("word", "text", "inside", "rest", "int", "ip", "host")
 #: Names that say something about the login itself; every other name is an extra field.

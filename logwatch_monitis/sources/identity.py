@@ -7,9 +7,9 @@ position, both over decompressed bytes, so that a compressed copy is still the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import NamedTuple
 
+from logwatch_monitis.digest import blake2b
 from logwatch_monitis.sources.lines import MAX_LINE
 
 __all__ = [

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-from logwatch_monitis.seams import Clock
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .calendars import DAY, instant, latest, steady_midnight
 from .stamps import read_stamp
 from .zones import current_zone
+
+if TYPE_CHECKING:
+    from logwatch_monitis.seams import Clock
 
 __all__ = ["END", "Bound", "LiveTimeline", "Moment", "Timeline", "YearSource"]
 
