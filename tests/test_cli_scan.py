@@ -209,8 +209,8 @@ class TestWriting:
 
         lines = EXAMPLE.count(b"\n")
         assert re.fullmatch(
-            rf"13 logins \(sshd 7, sudo 4, vsftpd 2\), {lines} lines, 1 files?, "
-            r"\d+\.\d\d s, \d+ MB/s\n",
+            rf"13 logins \(sshd 7, sudo 4, vsftpd 2\), {lines} lines, 1 file, "
+            r"\d+\.\d\d s, (\d\.\d|\d\d+) MB/s\n",
             loud.err,
         )
         assert quiet.err == ""

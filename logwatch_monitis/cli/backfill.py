@@ -15,7 +15,6 @@ from logwatch_monitis.cli.options import PROGRAM, Command, config_option, format
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import History, Log, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, visible
@@ -51,16 +50,10 @@ def command(
         raise UsageError("--format is for --dry-run: nothing else is printed")
     reading = Reading(**options)
     configuration = config.load(config_path)
-    zone = reading.zone(configuration)
-    history = History(
-        load_rules(configuration.patterns, services=set(reading.services) or None),
-        machine=reading.machine or configuration.machine,
-        zone=zone,
-        year=reading.year,
-        partial=False,
-    )
-    wanted = reading.filter(zone, history.rules)
-    logs = group(gather(names, history.failures), zone, history.failures)
+    history = reading.history(configuration)
+    history.partial = False
+    wanted = reading.filter(history)
+    logs = group(gather(names, history.failures), history.zone, history.failures)
     refused = 0
     try:
         if dry_run:

@@ -23,9 +23,10 @@ from logwatch_monitis.cli.options import (
     say,
     stdout,
 )
+from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
-from logwatch_monitis.grammar import RuleSet, load_rules
+from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import Failure, History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, visible, writer
@@ -92,12 +93,26 @@ class Reading:
         except SetupError as error:
             raise UsageError(error.message, error.hint) from None
 
-    def filter(self, zone: tzinfo, rules: RuleSet) -> Callable[[Login], bool] | None:
-        """Return what says whether a login is meant; None if all of them are.
+    def history(self, configuration: Config) -> History:
+        """Return what reads the files, with the rules of the services that are meant.
+
+        Raises:
+            UsageError: there is no such zone.
+        """
+        return History(
+            load_rules(configuration.patterns, services=set(self.services) or None),
+            machine=self.machine or configuration.machine,
+            zone=self.zone(configuration),
+            year=self.year,
+        )
+
+    def filter(self, history: History) -> Callable[[Login], bool] | None:
+        """Return what says whether a login of *history* is meant; None if all of them are.
 
         Raises:
             UsageError: a moment that is none.
         """
+        zone, rules = history.zone, history.rules
         now = datetime.now(zone)
         since = parse_moment(self.since, zone, now) if self.since is not None else None
         until = parse_moment(self.until, zone, now) if self.until is not None else None
@@ -147,19 +162,12 @@ def command(
     """
     reading = Reading(**options)
     configuration = config.load(config_path)
-    zone = reading.zone(configuration)
-    rules = load_rules(configuration.patterns, services=set(reading.services) or None)
-    wanted = reading.filter(zone, rules)
-    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), zone)
-    history = History(
-        rules,
-        machine=reading.machine or configuration.machine,
-        zone=zone,
-        year=reading.year,
-        rows=wanted is None and isinstance(out, JsonLines),
-    )
+    history = reading.history(configuration)
+    wanted = reading.filter(history)
+    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), history.zone)
+    history.rows = wanted is None and isinstance(out, JsonLines)
     scan = _Scan(history, out, wanted)
-    logs = group(gather(names, history.failures), zone, history.failures)
+    logs = group(gather(names, history.failures), history.zone, history.failures)
     scan.read(logs, jobs)
     out.close()
     if not quiet:
@@ -228,23 +236,9 @@ class _Scan:
 
     def summary(self) -> str:
         """Return lines, logins by service, files, time and rate."""
+        services = self.history.counts.services if self.history.rows else self.services
         seconds = time.monotonic() - self.started
-        megabytes = sum(self.files.values()) / 1e6
-        counts = self.history.counts
-        services = counts.services if self.history.rows else self.services
-        each = ", ".join(f"{name} {count}" for name, count in services.most_common())
-        parts = [
-            f"{services.total()} logins" + (f" ({visible(each)})" if each else ""),
-            f"{counts.lines} lines",
-            f"{len(self.files)} files",
-            f"{seconds:.2f} s",
-            f"{megabytes / max(seconds, 1e-6):.0f} MB/s",
-        ]
-        if counts.overlong:
-            parts.append(f"{counts.overlong} lines too long to be tried")
-        if counts.undated:
-            parts.append(f"{counts.undated} logins left out, their time cannot be made out")
-        return ", ".join(parts)
+        return reading_summary(services, self.files, self.history.counts, seconds)
 
 
 def exit_code(failures: Sequence[Failure], logs: Sequence[Log]) -> int:

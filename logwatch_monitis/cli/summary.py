@@ -1,0 +1,47 @@
+"""The closing line of what reads files, and how numbers of things are said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from logwatch_monitis.output import visible
+from logwatch_monitis.scanner import ScanCounts
+
+__all__ = ["counted", "reading_summary"]
+
+_PRECISE = 9.95
+"""Below so many MB/s one decimal is shown."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things that form their plural with s: ``1 file``, ``2 files``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def reading_summary(
+    services: Counter[str], files: Mapping[str, int], counts: ScanCounts, seconds: float
+) -> str:
+    """Return logins by service, lines, files, time and rate.
+
+    Args:
+        services: logins by service.
+        files: the files read, with their uncompressed bytes.
+        counts: what the scanners have seen.
+        seconds: how long it took.
+    """
+    each = ", ".join(f"{name} {count}" for name, count in services.most_common())
+    rate = sum(files.values()) / 1e6 / max(seconds, 1e-6)
+    parts = [
+        counted(services.total(), "login") + (f" ({visible(each)})" if each else ""),
+        counted(counts.lines, "line"),
+        counted(len(files), "file"),
+        f"{seconds:.2f} s",
+        f"{rate:.{int(rate < _PRECISE)}f} MB/s",
+    ]
+    if counts.overlong:
+        parts.append(f"{counted(counts.overlong, 'line')} too long to be tried")
+    if counts.undated:
+        lost = "its" if counts.undated == 1 else "their"
+        parts.append(f"{counted(counts.undated, 'login')} left out, {lost} time cannot be made out")
+    return ", ".join(parts)
