@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -102,6 +102,7 @@ class Agent:
         machine: the name for lines that name no machine.
         ignore: says which logins are counted and not sent.
         sent: called after new logins went into the spool, to wake the delivery.
+        seen: told the lines of each block and the logins in them, before any is ignored.
         leave: says that the process is to end; then no more is read than has been.
     """
 
@@ -117,6 +118,7 @@ class Agent:
         events: Events,
         ignore: Ignore | None = None,
         sent: Callable[[], None] = lambda: None,
+        seen: Callable[[bytes, Sequence[Login]], None] = lambda _data, _logins: None,
         leave: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tail = tail
@@ -128,6 +130,7 @@ class Agent:
         self._events = events
         self._ignore = ignore or Ignore()
         self._sent = sent
+        self._seen = seen
         self._leave = leave
         self._ordinals = {log: row.ordinals for log, row in spool.positions().items()}
         self._held = _Held()
@@ -141,9 +144,13 @@ class Agent:
         """Whether the spool refuses to take more at present."""
         return self._paused
 
-    def use(self, rules: RuleSet) -> None:
-        """Go on with other pattern files; lines already read are not read again."""
+    def use(self, rules: RuleSet, ignore: Ignore | None = None) -> None:
+        """Go on with other pattern files, and another choice of whom to ignore if one is given.
+
+        Lines already read are not read again.
+        """
         self._rules = rules
+        self._ignore = ignore or self._ignore
         for state in self.logs.values():
             state.scanner.use(rules)
 
@@ -199,6 +206,7 @@ class Agent:
         if chunk.offset == 0:
             scanner.timeline = self._timeline(chunk.path)
         logins = scanner.feed(chunk.data, chunk.offset)
+        self._seen(chunk.data, logins)
         state.last_line = self._clock.now()
         if logins:
             state.last_login = logins[-1].time / 1e6

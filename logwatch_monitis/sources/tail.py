@@ -105,17 +105,31 @@ class Tail:
         self._clock = clock
         self._events = events
         self._saved = dict(saved)
-        self._globs = [pattern for pattern in patterns if _is_glob(pattern)]
+        self._globs: list[str] = []
         self._first: Start = "first byte" if from_start else "end"
         self._chains: dict[str, Chain] = {}
         self._names: frozenset[str] = frozenset()
         self._last_read: dict[str, float] = {}
         self._given: tuple[Chain, Part] | None = None
-        for pattern in patterns:
-            if not _is_glob(pattern):
-                self._add(pattern, self._first)
-        self._revive()
-        self._expand()
+        self._watch(patterns)
+
+    def change(self, patterns: Sequence[str], saved: Mapping[str, str]) -> None:
+        """Watch *patterns* from now on; the logs that stay are not touched.
+
+        Commit `checkpoints` before, as a log that is not watched any more is let go of at once.
+
+        Args:
+            patterns: as for the constructor; what is new among them is first configured now.
+            saved: the last committed checkpoint of each log that was ever watched.
+        """
+        self._given = None
+        self._saved |= saved
+        globs = [pattern for pattern in patterns if _is_glob(pattern)]
+        for path in list(self._chains):
+            if path not in patterns and not any(_fits(path, p) for p in globs):
+                self._chains.pop(path).close()
+        self._first = "end"
+        self._watch(patterns)
 
     def read(self) -> Iterator[Chunk]:
         """Yield all that is there now, rotated files first, the logs in turn.
@@ -185,6 +199,14 @@ class Tail:
         """Close all files."""
         for chain in self._chains.values():
             chain.close()
+
+    def _watch(self, patterns: Sequence[str]) -> None:
+        self._globs = [pattern for pattern in patterns if _is_glob(pattern)]
+        for pattern in patterns:
+            if pattern not in self._globs:
+                self._add(pattern, self._first)
+        self._revive()
+        self._expand()
 
     def _add(self, path: str, first: Start) -> None:
         if path in self._chains:
