@@ -325,7 +325,9 @@ class Deliverer:
         if not self._unmarked:
             return
         self._spool.delivered(self._unmarked)
-        count = len(self._unmarked)
+        delivered = Delivered(
+            len(self._unmarked), tuple(e.time_us for e in self._unmarked if not e.history)
+        )
         self._unmarked = []
         self._refused_in_a_row = 0
         self._looked_again = False
@@ -333,7 +335,7 @@ class Deliverer:
         if self._status.state != "ok":
             self._events(DeliveryResumed())
         self._status = DeliveryStatus(last_delivery=self._clock.now())
-        self._events(Delivered(count))
+        self._events(delivered)
 
     def _fail(self, error: LogwatchError) -> float:
         if self._stopping:
@@ -350,7 +352,8 @@ class Deliverer:
         )
         with suppress(StateError):
             self._spool.failed([], reason)
-        self._events((DeliveryStillFailing if repeated else DeliveryFailed)(reason, wait))
+        happened = DeliveryStillFailing if repeated else DeliveryFailed
+        self._events(happened(reason, wait, type(error).__name__))
         return wait
 
     def _wait(self, error: LogwatchError) -> float:

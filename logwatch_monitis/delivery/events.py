@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from logwatch_monitis.seams import Event
@@ -21,9 +21,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Event):
-    """The monitor has taken so many logins."""
+    """The monitor has taken so many logins.
+
+    Attributes:
+        count: how many.
+        live_us: the times of those that were read as they happened, microseconds since the epoch.
+    """
 
     count: int
+    live_us: tuple[int, ...] = field(default=(), compare=False)
     level: ClassVar[int] = logging.DEBUG
 
     def __str__(self) -> str:
@@ -32,10 +38,17 @@ class Delivered(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed(Event):
-    """Nothing was lost: what waits is tried again after *wait* seconds."""
+    """Nothing was lost: what waits is tried again after *wait* seconds.
+
+    Attributes:
+        reason: one line.
+        wait: seconds.
+        kind: the name of the error's class.
+    """
 
     reason: str
     wait: float
+    kind: str = field(default="", compare=False)
     level: ClassVar[int] = logging.WARNING
 
     def __str__(self) -> str:
