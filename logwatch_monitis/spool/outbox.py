@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logwatch_monitis.spool.rows import CONTENT, INSERT, Row, entries
+from logwatch_monitis.spool.twins import Twin, forget, without_twins
 from logwatch_monitis.spool.values import DeadLetter, Entry, Gap, Limits, Position, SpoolFullError
 
 __all__ = [
@@ -37,7 +38,12 @@ class Taken(NamedTuple):
 
 
 def take(
-    cursor: sqlite3.Cursor, offered: Sequence[Row], wall_day: int, limits: Limits, *, history: bool
+    cursor: sqlite3.Cursor,
+    offered: Sequence[tuple[Row, Twin | None]],
+    wall_day: int,
+    limits: Limits,
+    *,
+    history: bool,
 ) -> Taken:
     """Put rows that were never taken into the outbox, and keep it within its limits.
 
@@ -45,9 +51,10 @@ def take(
         SpoolFullError: the outbox has no room for history.
     """
     day = _working_day(cursor, wall_day)
-    fresh = [row for row in offered if _is_new(cursor, row[0], day)]
-    if not fresh:
+    unknown = [(row, twin) for row, twin in offered if _is_new(cursor, row[0], day)]
+    if not unknown:
         return Taken(0)
+    fresh = without_twins(cursor, unknown, day)
     over = _depth(cursor) + len(fresh) - limits.max_entries
     if history and over > 0:
         raise SpoolFullError(
@@ -56,8 +63,8 @@ def take(
         )
     cursor.executemany(INSERT, [(int(history), *row) for row in fresh])
     count(cursor, "history" if history else "live", len(fresh))
-    count(cursor, "seen", len(fresh))
-    _forget_old(cursor, fresh[0][0], len(fresh), day - limits.seen_days)
+    count(cursor, "seen", len(unknown))
+    _forget_old(cursor, unknown, day - limits.seen_days)
     if over <= 0:
         return Taken(len(fresh))
     return Taken(len(fresh), over, _give_up(cursor, over, limits.keep))
@@ -199,7 +206,7 @@ def _working_day(cursor: sqlite3.Cursor, wall_day: int) -> int:
     return _value(cursor, "day")
 
 
-def _forget_old(cursor: sqlite3.Cursor, start: bytes, taken: int, day: int) -> None:
+def _forget_old(cursor: sqlite3.Cursor, taken: Sequence[tuple[Row, Twin | None]], day: int) -> None:
     """Remove ids taken before *day* among the neighbours of the id just taken.
 
     Ids are spread evenly, so in time every part of the table has its turn, at a cost in proportion
@@ -207,12 +214,14 @@ def _forget_old(cursor: sqlite3.Cursor, start: bytes, taken: int, day: int) -> N
     """
     if day <= 0:
         return
+    most = max(_SWEPT_AT_LEAST, 2 * len(taken))
     cursor.execute(
         "DELETE FROM seen WHERE day < ? AND id IN"
         " (SELECT id FROM seen WHERE id >= ? ORDER BY id LIMIT ?)",
-        (day, start, max(_SWEPT_AT_LEAST, 2 * taken)),
+        (day, taken[0][0][0], most),
     )
     count(cursor, "seen", -cursor.rowcount)
+    forget(cursor, [twin for _, twin in taken if twin], day, most)
 
 
 def _give_up(cursor: sqlite3.Cursor, over: int, keep: str) -> bool:

@@ -17,7 +17,7 @@ from logwatch_monitis.login import Login
 from logwatch_monitis.spool.connection import DamagedError
 from logwatch_monitis.spool.values import Entry
 
-__all__ = ["CONTENT", "ENTRY", "INSERT", "Row", "copy_readable", "entries", "row_of"]
+__all__ = ["CONTENT", "ENTRY", "INSERT", "Row", "copy_readable", "entries", "row_of", "verify"]
 
 Row = tuple[bytes, int, str, str, str, str, str, int, str, int]
 """The values of `CONTENT`."""
@@ -25,6 +25,8 @@ Row = tuple[bytes, int, str, str, str, str, str, int, str, int]
 CONTENT = "id, time_us, user, host, srv, kind, machine, verified, method, crc"
 ENTRY = f"{CONTENT}, seq, attempts, history"
 _MARKS = ", ".join("?" * 11)
+_LAST_ROWS = 2_000
+_VERIFIED = CONTENT.split(", ").index("verified")
 INSERT = f"INSERT INTO outbox (history, {CONTENT}) VALUES ({_MARKS})"  # noqa: S608 - our own names
 
 
@@ -37,6 +39,26 @@ def row_of(login: Login) -> Row:
         *(int(login.verified), method),
     )
     return (*values, _checksum(values))
+
+
+def verify(cursor: sqlite3.Cursor, key: bytes) -> None:
+    """Note that the login of this id was proved by the journal, if it still waits.
+
+    Looks at the last rows only: the two accounts of a login come seconds apart, and a scan of a
+    full outbox for each would be too much. A row that is not what was written stays as it is, and
+    is noticed when it is sent.
+    """
+    found = cursor.execute(
+        f"SELECT seq, {CONTENT} FROM outbox"  # noqa: S608 - our own names
+        " WHERE seq > (SELECT max(seq) FROM outbox) - ? AND id = ?",
+        (_LAST_ROWS, key),
+    )
+    for seq, *values, crc in found.fetchall():
+        if crc == _checksum(values):
+            values[_VERIFIED] = 1
+            cursor.execute(
+                "UPDATE outbox SET verified = 1, crc = ? WHERE seq = ?", (_checksum(values), seq)
+            )
 
 
 def entries(found: Iterable[Sequence[Any]]) -> list[Entry]:

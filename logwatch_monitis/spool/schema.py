@@ -12,7 +12,7 @@ __all__ = ["APPLICATION_ID", "STEPS", "TABLES", "VERSION", "migrate", "version"]
 APPLICATION_ID = 0x4C574D31
 """Tells our databases from others (the letters LWM1)."""
 
-TABLES = frozenset({"position", "outbox", "dead", "seen", "fact", "counter"})
+TABLES = frozenset({"position", "outbox", "dead", "seen", "twin", "fact", "counter"})
 
 _ENTRY = """
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -44,7 +44,20 @@ _STEP_1 = (
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_STEP_1,)
+_STEP_2 = (
+    """CREATE TABLE twin (
+        key INTEGER NOT NULL,
+        journal INTEGER NOT NULL CHECK (journal IN (0, 1)),
+        id BLOB NOT NULL CHECK (length(id) = 16),
+        time_us INTEGER NOT NULL,
+        pid INTEGER,
+        paired INTEGER NOT NULL CHECK (paired IN (0, 1)),
+        day INTEGER NOT NULL,
+        PRIMARY KEY (key, journal, id)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_STEP_1, _STEP_2)
 """The statements that lead from version n to n + 1; a released step is never edited."""
 
 VERSION = len(STEPS)
