@@ -2,8 +2,10 @@
 
     python benchmarks/generate.py --size 200M --share 0.6 --seed 1 OUT
 
-The file is the same for the same options on every machine. What it holds goes to ``OUT.truth.json``
-lines, and logins per service. Addresses are those reserved for documentation (RFC 5737, RFC 3849).
+The file is the same for the same options on every machine, and a shorter one is the beginning of a
+longer one. What it holds goes to ``OUT.truth.json`` (lines, and logins per service) and to
+``OUT.truth.tsv`` (time, service, user and host of each login, in order). Addresses are those
+reserved for documentation (RFC 5737, RFC 3849).
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 USERS = [f"user{n}" for n in range(400)] + ["root", "deploy", "backup", "git", "EXAMPLE\\\\anna"]
@@ -23,7 +27,33 @@ PROGRAMS = ["/usr/bin/apt update", "/bin/systemctl restart nginx", "/usr/bin/id"
 
 IPV6_SHARE = 0.1
 
-Made = tuple[str, str, bool]  # tag, message, has a process id
+MACHINE = "web1"
+
+
+class Made(NamedTuple):
+    """A message and who wrote it; a login also has a *user* and a *host*."""
+
+    tag: str
+    message: str
+    has_pid: bool
+    user: str = ""
+    host: str = ""
+
+
+class Truth(NamedTuple):
+    """What must be found in a line."""
+
+    service: str
+    user: str
+    host: str
+
+
+class Line(NamedTuple):
+    """A line of the log, the login it is, if it is one, and when."""
+
+    text: str
+    login: Truth | None
+    when: datetime
 
 
 def _address(rng: random.Random) -> str:
@@ -35,32 +65,24 @@ def _address(rng: random.Random) -> str:
 def _sshd(rng: random.Random) -> Made:
     method = rng.choice(METHODS)
     key = f": ED25519 SHA256:{rng.getrandbits(256):043x}" if method == "publickey" else ""
-    port = rng.randrange(1024, 65536)
-    message = (
-        f"Accepted {method} for {rng.choice(USERS)} from {_address(rng)} port {port} ssh2{key}"
-    )
-    return "sshd", message, True
+    port, user, host = rng.randrange(1024, 65536), rng.choice(USERS), _address(rng)
+    message = f"Accepted {method} for {user} from {host} port {port} ssh2{key}"
+    return Made("sshd", message, True, user, host)
 
 
 def _vsftpd(rng: random.Random) -> Made:
-    return (
-        "vsftpd",
-        f'[{rng.choice(USERS)}] OK LOGIN: Client "::ffff:192.0.2.{rng.randrange(1, 255)}"',
-        True,
-    )
+    user, host = rng.choice(USERS), f"192.0.2.{rng.randrange(1, 255)}"
+    return Made("vsftpd", f'[{user}] OK LOGIN: Client "::ffff:{host}"', True, user, host)
 
 
 def _sudo(rng: random.Random) -> Made:
     user, pwd = rng.choice(USERS), rng.choice(["/root", "/home/user1", "/srv/www"])
     tty = f"TTY=pts/{rng.randrange(9)} ; "
-    return "sudo", f"{user:>8} : {tty}PWD={pwd} ; USER=root ; COMMAND={rng.choice(PROGRAMS)}", False
+    message = f"{user:>8} : {tty}PWD={pwd} ; USER=root ; COMMAND={rng.choice(PROGRAMS)}"
+    return Made("sudo", message, False, user, MACHINE)
 
 
-LOGINS: list[tuple[Callable[[random.Random], Made], str]] = [
-    *[(_sshd, "sshd")] * 7,
-    (_vsftpd, "vsftpd"),
-    *[(_sudo, "sudo")] * 2,
-]
+LOGINS = [*[_sshd] * 7, _vsftpd, *[_sudo] * 2]
 
 NOISE: list[tuple[str, str, bool]] = [
     ("sshd", "Failed password for invalid user {name} from {ip} port {port} ssh2", True),
@@ -101,7 +123,7 @@ def _noise(rng: random.Random) -> Made:
         "ip": _address(rng),
         "port": rng.randrange(1024, 65536),
     }
-    return tag, text.format_map(values), has_pid
+    return Made(tag, text.format_map(values), has_pid)
 
 
 def _stamp(form: str, when: datetime) -> str:
@@ -111,43 +133,63 @@ def _stamp(form: str, when: datetime) -> str:
 
 
 def _pool(
-    rng: random.Random, make: Callable[[], tuple[Made, str]], size: int
-) -> list[tuple[str, str]]:
+    rng: random.Random, make: Callable[[], Made], size: int
+) -> list[tuple[str, Truth | None]]:
     """Prepare line endings once; drawing from a pool is what makes a gigabyte affordable."""
     pool = []
     for _ in range(size):
-        (tag, message, has_pid), service = make()
-        pid = f"[{rng.randrange(300, 99999)}]" if has_pid else ""
-        pool.append((f"{tag}{pid}: {message}\n", service))
+        made = make()
+        pid = f"[{rng.randrange(300, 99999)}]" if made.has_pid else ""
+        login = Truth(made.tag, made.user, made.host) if made.user else None
+        pool.append((f"{made.tag}{pid}: {made.message}\n", login))
     return pool
 
 
-def lines(*, size: int, share: float, seed: int, form: str) -> Iterator[tuple[str, str]]:
-    """Yield (line, service or empty) until *size* bytes are reached."""
+def lines(*, size: int, share: float, seed: int, form: str) -> Iterator[Line]:
+    """Yield lines until *size* bytes are reached."""
     rng = random.Random(seed)
-
-    def login() -> tuple[Made, str]:
-        make, service = rng.choice(LOGINS)
-        return make(rng), service
-
-    logins = _pool(rng, login, 20_000)
-    noise = _pool(rng, lambda: (_noise(rng), ""), 20_000)
+    logins = _pool(rng, lambda: rng.choice(LOGINS)(rng), 20_000)
+    noise = _pool(rng, lambda: _noise(rng), 20_000)
     when = datetime(2026, 1, 5, 3, 0, 0, tzinfo=UTC)
     written = 0
     while written < size:
         when += timedelta(microseconds=rng.randrange(1, 400_000))
-        head = f"{_stamp(form, when)} web1 "
+        head = f"{_stamp(form, when)} {MACHINE} "
         for _ in range(8):
-            rest, service = rng.choice(logins if rng.random() < share else noise)
-            line = head + rest
-            written += len(line)
-            yield line, service
+            rest, login = rng.choice(logins if rng.random() < share else noise)
+            text = head + rest
+            written += len(text)
+            yield Line(text, login, when)
+
+
+def write_log(path: Path, *, size: int, share: float, seed: int = 1, form: str = "rfc3164") -> None:
+    """Write a log and its truth; the log's modification time is that of its last line."""
+    truth: collections.Counter[str] = collections.Counter()
+    with path.open("w", encoding="ascii") as log, Path(f"{path}.truth.tsv").open("w") as each:
+        for text, login, when in lines(size=size, share=share, seed=seed, form=form):
+            log.write(text)
+            truth["lines"] += 1
+            if login:
+                shown = when if form == "iso" else when.replace(microsecond=0)
+                moment = shown.isoformat(timespec="microseconds")
+                each.write(f"{moment}\t{login.service}\t{login.user}\t{login.host}\n")
+                truth[login.service] += 1
+    Path(f"{path}.truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+    os.utime(path, (when.timestamp(), when.timestamp()))
+
+
+def parse_size(text: str) -> int:
+    """Return a number of bytes written with K, M or G (thousands)."""
+    factor = {"K": 10**3, "M": 10**6, "G": 10**9}.get(text[-1].upper(), 1)
+    return int(text.rstrip("kKmMgG")) * factor
 
 
 def main() -> None:
     """Write the log and its truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="200M", help="bytes, with K, M or G (default 200M)")
+    parser.add_argument(
+        "--size", type=parse_size, default="200M", help="bytes, with K, M or G (default 200M)"
+    )
     parser.add_argument(
         "--share", type=float, default=0.01, help="part of the lines that are logins"
     )
@@ -155,18 +197,9 @@ def main() -> None:
     parser.add_argument("--form", choices=["rfc3164", "iso"], default="rfc3164")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    factor = {"K": 10**3, "M": 10**6, "G": 10**9}.get(options.size[-1].upper(), 1)
-    size = int(options.size.rstrip("kKmMgG")) * factor
-    truth: collections.Counter[str] = collections.Counter()
-    with options.out.open("w", encoding="ascii") as out:
-        for line, service in lines(
-            size=size, share=options.share, seed=options.seed, form=options.form
-        ):
-            out.write(line)
-            truth["lines"] += 1
-            if service:
-                truth[service] += 1
-    Path(f"{options.out}.truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+    write_log(
+        options.out, size=options.size, share=options.share, seed=options.seed, form=options.form
+    )
 
 
 if __name__ == "__main__":
