@@ -16,6 +16,7 @@ from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes, Make
 from logwatch_monitis.login import Login, Ordinals, id_tail, login_id, seal
 from logwatch_monitis.search import make_search
 from logwatch_monitis.syslog import Moment, Split, split
+from logwatch_monitis.tally import count_lines
 
 __all__ = ["ScanCounts", "Scanner", "Timeline"]
 
@@ -127,7 +128,7 @@ class Scanner:
 
         A dense log spends its time in this loop, so the steps of a lane stand here in a row.
         """
-        self.counts.lines += block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
+        self.counts.lines += count_lines(block)
         self.timeline.learn(block, offset)
         found: list[Any] = []
         lanes, path = self._lanes.ways(form), form.path(self.path)
