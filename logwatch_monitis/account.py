@@ -5,19 +5,55 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.access import permission_hint
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config import Config
-from logwatch_monitis.delivery import DeliveryStatus
+from logwatch_monitis.counters import Tally
+from logwatch_monitis.errors import NotPermittedError, SetupError
 from logwatch_monitis.grammar.load import RulesHolder
-from logwatch_monitis.sending import Sender
+from logwatch_monitis.link import Link
+from logwatch_monitis.output import visible
+from logwatch_monitis.renewal import Reading
+from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.sources.tail import SourceStatus
 from logwatch_monitis.spool import Spool, Summary
 
-__all__ = ["Account", "about"]
+__all__ = ["Account", "about", "refuse_denied", "refuse_journal"]
+
+_DENIED = "ermission denied"
+
+
+def refuse_journal(config: Config) -> None:
+    """Refuse a configuration that wants the journal.
+
+    Raises:
+        SetupError: it does.
+    """
+    if config.sources.journal == "yes":
+        raise SetupError(
+            "sources: journal: this version reads files only",
+            "let rsyslog write /var/log/auth.log, and set journal to auto or no",
+        )
+
+
+def refuse_denied(sources: Sequence[SourceStatus]) -> None:
+    """Refuse to begin where logs exist and none of them may be read.
+
+    One that may be read, or will be made later, is reason enough to run; and once it runs, the
+    agent waits for permissions to come back.
+
+    Raises:
+        NotPermittedError: none may be read.
+    """
+    there = [source for source in sources if source.state != "waiting"]
+    denied = [s for s in there if s.state == "unreadable" and _DENIED in s.detail]
+    if denied and len(denied) == len(there):
+        paths = ", ".join(source.log for source in denied)
+        raise NotPermittedError(f"may not read {paths}", permission_hint(denied[0].log))
 
 
 def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
@@ -45,7 +81,7 @@ def _named(log: str) -> str:
 
 
 def _remedy(source: SourceStatus) -> str:
-    if "ermission denied" in source.detail:
+    if _DENIED in source.detail:
         return f"; {permission_hint(source.log)}"
     return f"; name its files, as {source.log}/*.log" if "directory" in source.detail else ""
 
@@ -55,25 +91,31 @@ class Account:
 
     Attributes:
         agent: the reading half.
-        sender: the sending half; None before it has started.
-        failed_reloads: how often mistakes in pattern files kept the former ones in force.
-        page: the embedded monitor's address, without its key; empty if there is none.
+        link: the sending half.
+        sightings: what passed by.
+        tally: what happened.
+        config: what is in force.
+        patterns: how the last reading of the pattern files went.
+        configuration: how the last reading of the configuration went.
     """
+
+    agent: Agent
+    link: Link
+    sightings: Sightings
+    tally: Tally
 
     def __init__(self, config: Config, holder: RulesHolder, spool: Spool, since: float) -> None:
         """Account for an agent that has run since *since* (seconds UTC)."""
-        self._config = config
+        self.config = config
         self._spool = spool
         self._since = since
         self._holder = holder
-        self.failed_reloads = 0
-        self.agent: Agent
-        self.sender: Sender | None = None
-        self.page = ""
+        self.patterns = Reading(since)
+        self.configuration = Reading(since)
 
     def ready(self) -> tuple[bool, str]:
         """Return whether everything is read and delivered, and if not, why."""
-        delivery = self._delivery()
+        delivery = self.link.status
         denied = [row["log"] for row in self.agent.sources() if row["state"] == "unreadable"]
         if self.agent.paused:
             return False, "reading pauses: the spool takes nothing"
@@ -82,6 +124,24 @@ class Account:
         if denied:
             return False, f"cannot read {', '.join(denied)}"
         return True, "reading and delivering"
+
+    def headline(self) -> str:
+        """Return one line for ``systemctl status``."""
+        good, why = self.ready()
+        sources, spool = self.agent.sources(), self._spool.summary()
+        watched = sum(row["state"] == "reading" for row in sources)
+        moment = self._sending(spool)["last_delivery"]
+        last = f"{datetime.fromtimestamp(moment).astimezone():%H:%M:%S}" if moment else "never"
+        facts = [
+            f"watching {watched} of {len(sources)} logs",
+            f"{spool.depth} logins wait",
+            f"last delivery {last}",
+        ]
+        facts += [] if good else [f"not ready: {why}"]
+        facts += [
+            r.error.partition("\n")[0] for r in (self.configuration, self.patterns) if r.error
+        ]
+        return visible("; ".join(facts))
 
     def status(self) -> dict[str, Any]:
         """Return everything ``status`` shows; no secrets."""
@@ -95,25 +155,27 @@ class Account:
             "version": VERSION,
             "sources": self.agent.sources(),
             "events": dict(self.agent.events_by_rule),
+            "unmatched": dict(self.sightings.unmatched),
             "spool": _waiting(spool),
             "delivery": self._sending(spool),
-            "monitor": {"url": self._config.monitor.url, "page": self.page},
-            "patterns": self._patterns(),
+            "requests": self._requests(),
+            "monitor": {"url": self.config.monitor.url, "page": self.link.url},
+            "patterns": {"rules": self._rules(), **self.patterns.told()},
+            "configuration": {"path": self.config.path, **self.configuration.told()},
         }
 
-    def _delivery(self) -> DeliveryStatus:
-        return self.sender.status if self.sender else DeliveryStatus()
-
-    def _patterns(self) -> dict[str, Any]:
+    def _rules(self) -> int:
         files = self._holder.rules.files
-        return {
-            "rules": sum(len(file.rules) for file in files if file.state == "in force"),
-            "failures": self.failed_reloads,
-            "error": self._holder.error,
-        }
+        return sum(len(file.rules) for file in files if file.state == "in force")
+
+    def _requests(self) -> list[dict[str, Any]]:
+        return [
+            {"action": action, "code": code, "count": count}
+            for (action, code), count in list(self.tally.requests.items())
+        ]
 
     def _sending(self, spool: Summary) -> dict[str, Any]:
-        delivery, stored = self._delivery(), spool.last_delivery_us
+        delivery, stored = self.link.status, spool.last_delivery_us
         return {
             "state": delivery.state,
             "last_delivery": delivery.last_delivery or (stored / 1e6 if stored else None),

@@ -18,6 +18,7 @@ __all__ = [
     "EMBEDDED",
     "Config",
     "Ignore",
+    "Log",
     "Monitor",
     "Sources",
     "SpoolLimits",
@@ -95,6 +96,24 @@ class SpoolLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """What the agent writes to standard error.
+
+    Attributes:
+        format: ``human``, or ``json`` for programs.
+        level: what is less grave is left out.
+    """
+
+    format: Literal["human", "json"] = "human"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def number(self) -> int:
+        """The level as the module `logging` counts."""
+        return {"debug": 10, "info": 20, "warning": 30, "error": 40}[self.level]
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, with its defaults.
 
@@ -119,6 +138,7 @@ class Config:
     listen: str = DEFAULT_LISTEN
     listen_chosen: bool = False
     spool: SpoolLimits = field(default_factory=SpoolLimits)
+    log: Log = field(default_factory=Log)
 
     @property
     def state_directory(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from logwatch_monitis.config import EMBEDDED, Config, Ignore, Monitor, Sources, SpoolLimits
+from logwatch_monitis.config import EMBEDDED, Config, Ignore, Log, Monitor, Sources, SpoolLimits
 from logwatch_monitis.credentials import Credential, Secret
 from logwatch_monitis.errors import DocumentError, Problem, SetupError
 from logwatch_monitis.yamltree import Document, Node
@@ -82,6 +82,10 @@ def _ignore(document: Document, node: Node) -> Ignore:
 
 def _spool(document: Document, node: Node) -> SpoolLimits:
     return SpoolLimits(**_section(document, node, _SPOOL))
+
+
+def _log(document: Document, node: Node) -> Log:
+    return Log(**_section(document, node, _LOG))
 
 
 def _files(document: Document, node: Node) -> tuple[str, ...]:
@@ -169,6 +173,10 @@ _SPOOL: dict[str, Reader] = {
     "keep": lambda document, node: document.choice(node, ("newest", "oldest")),
     "seen_days": lambda document, node: document.integer(node, 1, 36_500),
 }
+_LOG: dict[str, Reader] = {
+    "format": lambda document, node: document.choice(node, ("human", "json")),
+    "level": lambda document, node: document.choice(node, ("debug", "info", "warning", "error")),
+}
 _ROOT: dict[str, Reader] = {
     "monitor": _monitor,
     "sources": _sources,
@@ -179,4 +187,5 @@ _ROOT: dict[str, Reader] = {
     "ignore": _ignore,
     "listen": _text(_check_listen),
     "spool": _spool,
+    "log": _log,
 }

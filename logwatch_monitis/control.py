@@ -12,7 +12,7 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -35,6 +35,8 @@ class Control:
         status: returns the status as a JSON-able mapping.
         ready: returns whether the agent reads and delivers, and why not.
         metrics: returns the metrics in the Prometheus text format.
+        recent: returns the last logins as a JSON-able list. Who logged in is not for everybody:
+            they are told on the socket alone, never over TCP.
     """
 
     def __init__(
@@ -43,12 +45,16 @@ class Control:
         status: Callable[[], Mapping[str, Any]],
         ready: Health,
         metrics: Callable[[], bytes],
+        recent: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:
         self._pages: dict[str, Page] = {
             "/status": lambda: (200, "application/json", json.dumps(status()).encode()),
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"ok\n"),
             "/readyz": lambda: _readiness(ready),
             "/metrics": lambda: (200, "text/plain; version=0.0.4; charset=utf-8", metrics()),
+        }
+        self._private: dict[str, Page] = {
+            "/recent": lambda: (200, "application/json", json.dumps(recent()).encode()),
         }
         self._servers: list[_UnixServer | _TcpServer] = []
         self._socket_path: Path | None = None
@@ -63,7 +69,7 @@ class Control:
         path = directory / SOCKET_NAME
         path.unlink(missing_ok=True)
         with _short(path) as short:
-            self._start(_UnixServer(short, self._handler()))
+            self._start(_UnixServer(short, _handler(self._pages | self._private)))
         path.chmod(0o600)
         self._socket_path = path
         self._socket_inode = path.stat().st_ino
@@ -74,15 +80,21 @@ class Control:
         Raises:
             OSError: the address is taken or not of this machine.
         """
-        server = _TcpServer((host, port), self._handler())
+        server = _TcpServer((host, port), _handler(self._pages))
         self._start(server)
         bound: tuple[str, int] = server.socket.getsockname()[:2]
         return bound
 
+    def close_tcp(self) -> None:
+        """Stop answering over TCP; the addresses are free again."""
+        for server in [server for server in self._servers if isinstance(server, _TcpServer)]:
+            self._servers.remove(server)
+            _end(server)
+
     def close(self) -> None:
         """Stop answering and remove the socket, unless it is another agent's by now."""
         for server in self._servers:
-            server.server_close()
+            _end(server)
         if self._socket_path is not None:
             with suppress(OSError):
                 if self._socket_path.stat().st_ino == self._socket_inode:
@@ -94,8 +106,9 @@ class Control:
             target=server.serve_forever, args=(_NEVER,), name="control", daemon=True
         ).start()
 
-    def _handler(self) -> type[_Handler]:
-        return type("Handler", (_Handler,), {"pages": self._pages})
+
+def _handler(pages: Mapping[str, Page]) -> type[_Handler]:
+    return type("Handler", (_Handler,), {"pages": pages})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -123,6 +136,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Say nothing: scrapes are no news."""
+
+
+def _end(server: _UnixServer | _TcpServer) -> None:
+    """End a server's loop: it sleeps until its socket has something to say."""
+    ending = threading.Thread(target=server.shutdown, daemon=True)
+    ending.start()
+    with suppress(OSError):
+        server.socket.shutdown(socket.SHUT_RDWR)
+    ending.join(1)
+    server.server_close()
 
 
 class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -2,181 +2,137 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from types import FrameType
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 
-from logwatch_monitis.account import Account, about
+from logwatch_monitis import config as configs
+from logwatch_monitis.account import Account, about, refuse_denied, refuse_journal
 from logwatch_monitis.agent import Agent, Ignore
-from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.config import Config
 from logwatch_monitis.control import Control
-from logwatch_monitis.errors import SetupError, StateError
-from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.counters import Tally
+from logwatch_monitis.errors import LogwatchError, StateError
 from logwatch_monitis.grammar.load import RulesHolder
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.listen import parse_listen
-from logwatch_monitis.observe import LogEvents, logs_to_journal, prometheus_text
-from logwatch_monitis.output import Writer
-from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.seams import Clock, Event, Events, SystemClock, ThreadWaker
-from logwatch_monitis.sending import (
-    PORTS_TRIED,
-    Embedded,
-    Sender,
-    embedded_client,
-    monitor_directory,
-    open_spool,
-    remote_client,
+from logwatch_monitis.link import Link
+from logwatch_monitis.metrics import prometheus_text
+from logwatch_monitis.notify import Notifier
+from logwatch_monitis.observe import LogEvents, fan_out, logs_to_journal
+from logwatch_monitis.privacy import keep_memory_private
+from logwatch_monitis.renewal import (
+    ConfigLoaded,
+    ConfigRefused,
+    PatternsLoaded,
+    PatternsRefused,
+    RestartNeeded,
+    difference,
+    split_fixed,
 )
+from logwatch_monitis.seams import Clock, SystemClock, ThreadWaker
+from logwatch_monitis.sending import monitor_directory, open_spool
+from logwatch_monitis.sightings import Sightings
+from logwatch_monitis.signals import Signals
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError
-from logwatch_monitis.syslog import Timeline, local_zone
+from logwatch_monitis.syslog import local_zone
 
-__all__ = ["PatternsLoaded", "PatternsRefused", "print_logins", "run"]
+__all__ = ["run"]
 
 LOOK_EVERY_S = 2.0
 """How often everything is looked at without being woken: what events miss is found then."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PatternsLoaded(Event):
-    """The pattern files were read again and are in force."""
-
-    programs: int
-
-    def __str__(self) -> str:
-        return f"The pattern files were read again; they know {self.programs} programs"
-
-
-@dataclass(frozen=True, slots=True)
-class PatternsRefused(Event):
-    """Pattern files have mistakes, so those read before stay in force."""
-
-    error: str
-    level: ClassVar[int] = logging.ERROR
-
-    def __str__(self) -> str:
-        first = self.error.partition("\n")[0]
-        return (
-            f"The pattern files were not read again, the former ones stay in force: {first}"
-            " ('logwatch-monitis patterns check' shows all)"
-        )
-
-
-class _Stop:
-    """Turns SIGTERM and SIGINT into a flag and a wake-up, SIGHUP into the wish to reload."""
-
-    def __init__(self, waker: ThreadWaker) -> None:
-        self._waker = waker
-        self.wanted = False
-        self.reload = False
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            self.reload = True
-        else:
-            self.wanted = True
-        self._waker.wake()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handle the signals until the block ends."""
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        before = {number: signal.signal(number, self) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+Reread = Callable[[], Config]
 
 
 def run(
     config: Config,
     *,
+    reread: Reread | None = None,
     logs: Sequence[str] = (),
     from_start: bool = False,
     say: Say,
 ) -> int:
     """Watch, match, spool and deliver until SIGTERM or SIGINT; return the exit code.
 
+    On SIGHUP configuration and pattern files are read again.
+
     Args:
         config: the configuration.
+        reread: returns what the configuration is now; None reads its file again.
         logs: watched in place of the configured files.
         from_start: read files that are met for the first time from their first byte.
         say: takes the lines meant for the person who started it.
 
     Raises:
         LockHeldError: another agent works on this state.
+        NotPermittedError: none of the logs may be read.
         SetupError: something must be put right first.
         StateError: the state directory cannot be used.
     """
-    _refuse_journal(config)
+    refuse_journal(config)
+    keep_memory_private()
     clock, waker = SystemClock(), ThreadWaker()
-    stop = _Stop(waker)
+    signals = Signals(waker)
     with ExitStack() as stack:
-        stack.enter_context(stop.listening())
-        daemon = _Daemon(config, clock, waker, stack, stop)
-        daemon.start(tuple(logs) or config.sources.files, from_start=from_start)
+        stack.enter_context(signals.listening())
+        daemon = _Daemon(config, tuple(logs), clock, waker, stack)
+        daemon.start(from_start=from_start, leave=lambda: signals.stop)
         daemon.introduce(say)
-        while not stop.wanted:
+        while not signals.stop:
             more = daemon.look()
-            daemon.renew(asked=stop.reload)
-            stop.reload = False
+            if signals.reload:
+                signals.reload = False
+                daemon.reload(reread or (lambda: configs.load(config.path or None)))
+            daemon.keep_up()
             if not more:
-                waker.wait(LOOK_EVERY_S)
+                waker.wait(daemon.rhythm)
         daemon.finish()
     return 0
-
-
-def _refuse_journal(config: Config) -> None:
-    if config.sources.journal == "yes":
-        raise SetupError(
-            "sources: journal: this version reads files only",
-            "let rsyslog write /var/log/auth.log, and set journal to auto or no",
-        )
 
 
 class _Daemon:
     """The parts of a running agent, and the loop's body."""
 
     def __init__(
-        self, config: Config, clock: Clock, waker: ThreadWaker, stack: ExitStack, stop: _Stop
+        self,
+        config: Config,
+        logs: Sequence[str],
+        clock: Clock,
+        waker: ThreadWaker,
+        stack: ExitStack,
     ) -> None:
         self._config = config
+        self._logs = logs
         self._holder = RulesHolder(config.patterns)
         self._clock = clock
         self._waker = waker
         self._stack = stack
-        self._stop = stop
-        self._events: Events = LogEvents()
-        self._monitor: MonitorProcess | None = None
-        self._page = ""
+        self._notifier = Notifier(clock)
+        self._tally = Tally(clock)
+        self._log = LogEvents(level=config.log.number, form=config.log.format)
+        self._events = fan_out(self._log, self._tally)
+        self._sightings = Sightings(self._holder.rules)
 
-    def start(self, files: Sequence[str], *, from_start: bool) -> None:
+    def start(self, *, from_start: bool, leave: Callable[[], bool]) -> None:
         """Open and start everything; what is open is closed by the stack, in reverse."""
-        self._files = files
+        self._leave = leave
         self._take_lock()
         self._spool = self._open_spool()
         self._recovering = self._spool.recovered
         self._open_logs(from_start=from_start or self._recovering)
         self._stack.callback(self._close_logs)
+        refuse_denied(self._tail.statuses())
         self._account = Account(self._config, self._holder, self._spool, self._clock.now())
         self._account.agent = self._agent
+        self._account.sightings = self._sightings
+        self._account.tally = self._tally
         control = self._open_control()
-        client = self._connect(control)
-        self._sender = Sender(self._config, self._spool, client, self._clock, self._events)
-        self._stack.callback(self._sender.stop)
-        self._account.sender = self._sender
-        self._sender.start()
+        self._link = Link(self._spool, control, self._clock, events=self._events, tally=self._tally)
+        self._stack.callback(self._link.close)
+        self._account.link = self._link
+        self._link.open(self._config)
         self._watcher = Watcher(self._waker.wake, self._events, self._concerns)
         self._stack.callback(self._watcher.close)
 
@@ -194,9 +150,108 @@ class _Daemon:
             self._recovering = True
             more = self._begin_anew()
         self._watcher.watch(self._tail.directories())
-        if self._monitor:
-            self._monitor.check()
+        self._link.check()
         return more
+
+    def keep_up(self) -> None:
+        """Take up pattern files that have changed and settled, and tell systemd how it is going.
+
+        The watchdog is fed only while the delivery gets on too; that reading does, this call shows.
+        """
+        if self._holder.changed():
+            self._read_patterns()
+        if self._link.alive:
+            self._notifier.alive()
+        if self._notifier.wants_status:
+            self._notifier.status(self._account.headline())
+
+    @property
+    def rhythm(self) -> float:
+        """For how many seconds the loop may sleep."""
+        return min(LOOK_EVERY_S, self._notifier.rhythm or LOOK_EVERY_S)
+
+    def reload(self, reread: Reread) -> None:
+        """Read configuration and pattern files again; mistakes keep what is in force."""
+        self._notifier.reloading()
+        try:
+            self._follow(reread())
+        except LogwatchError as error:
+            self._account.configuration.failed(error.render())
+            self._events(ConfigRefused(error.render()))
+        finally:
+            self._notifier.status(self._account.headline())
+            self._notifier.ready()
+
+    def _follow(self, found: Config) -> None:
+        """Put another configuration into force, the part last that may fail in spite of all checks.
+
+        Raises:
+            LogwatchError: the monitor cannot be changed; everything else is in force.
+        """
+        new, fixed = split_fixed(self._config, found)
+        refuse_journal(new)
+        Link.check_keys(new)
+        if not self._read_patterns(new):
+            return
+        changed = difference(self._config, new)
+        self._log.adjust(new.log.number, new.log.format)
+        if "sources" in changed and not self._logs:
+            self._watch_others(new)
+        self._config = self._account.config = new
+        self._link.change(new)
+        self._account.configuration.worked(self._clock.now())
+        self._events(ConfigLoaded(changed))
+        if fixed:
+            self._events(RestartNeeded(fixed))
+
+    def _watch_others(self, new: Config) -> None:
+        """Change which files are watched; those that stay go on untouched."""
+        self._agent.flush()
+        saved = {log: row.checkpoint for log, row in self._spool.positions().items()}
+        self._tail.change(new.sources.files, saved)
+        self._agent.flush()
+
+    def _read_patterns(self, new: Config | None = None) -> bool:
+        """Read the pattern files again; a mistake in any of them keeps the rules in force."""
+        reading = self._account.patterns
+        if not self._holder.reload(new.patterns if new else None):
+            reading.failed(self._holder.error)
+            self._events(PatternsRefused(self._holder.error))
+            return False
+        self._agent.use(self._holder.rules, _ignore(new or self._config))
+        self._sightings.use(self._holder.rules)
+        reading.worked(self._clock.now())
+        self._events(PatternsLoaded(len(self._holder.rules.programs)))
+        return True
+
+    def finish(self) -> None:
+        """Take what is there, if it is little, and note how far that was."""
+        self._notifier.stopping()
+        with suppress(SpoolDamagedError):
+            self._agent.step()
+            self._agent.flush()
+
+    def introduce(self, say: Say) -> None:
+        """Say what is watched, what stands in the way, and where the logins are to be seen.
+
+        Whatever is written once that is said arrives, even if this process dies at that moment: how
+        far the logs were taken is in the spool then.
+        """
+        self.look()
+        with suppress(SpoolDamagedError):
+            self._agent.flush()
+        for line in about(self._tail.statuses()):
+            say(line)
+        page = self._link.page
+        if not page:
+            say(f"The logins go to {self._config.monitor.url}")
+        elif logs_to_journal(sys.stdout):
+            directory = monitor_directory(self._config)
+            say(f"The page is at {page.partition('?')[0]}, its key in {directory}")
+        else:
+            say(f"The page is at {page}")
+        self._notifier.status(self._account.headline())
+        self._notifier.ready()
 
     def _settle(self) -> None:
         """Note that after the loss of a spool all logs have been read again."""
@@ -222,45 +277,6 @@ class _Daemon:
         self._account.agent = self._agent
         return True
 
-    def renew(self, *, asked: bool) -> None:
-        """Read the pattern files again, if that was asked for or they have changed and settled.
-
-        A mistake in any of them keeps the rules that are in force.
-        """
-        if not (self._holder.changed() or asked):
-            return
-        if self._holder.reload():
-            self._agent.use(self._holder.rules)
-            self._events(PatternsLoaded(len(self._holder.rules.programs)))
-        else:
-            self._account.failed_reloads += 1
-            self._events(PatternsRefused(self._holder.error))
-
-    def finish(self) -> None:
-        """Take what is there, if it is little, and note how far that was."""
-        with suppress(SpoolDamagedError):
-            self._agent.step()
-            self._agent.flush()
-
-    def introduce(self, say: Say) -> None:
-        """Say what is watched, what stands in the way, and where the logins are to be seen.
-
-        Whatever is written once that is said arrives, even if this process dies at that moment: how
-        far the logs were taken is in the spool then.
-        """
-        self.look()
-        with suppress(SpoolDamagedError):
-            self._agent.flush()
-        for line in about(self._tail.statuses()):
-            say(line)
-        if not self._page:
-            say(f"The logins go to {self._config.monitor.url}")
-        elif logs_to_journal(sys.stdout):
-            directory = monitor_directory(self._config)
-            say(f"The page is at {self._page.partition('?')[0]}, its key in {directory}")
-        else:
-            say(f"The page is at {self._page}")
-
     def _take_lock(self) -> None:
         self._lock = Locks(self._config.state_directory, self._clock).take("run")
         self._stack.callback(self._lock.release)
@@ -273,9 +289,12 @@ class _Daemon:
     def _open_logs(self, *, from_start: bool) -> None:
         saved = {log: row.checkpoint for log, row in self._spool.positions().items()}
         self._tail = Tail(
-            self._files, saved, clock=self._clock, events=self._events, from_start=from_start
+            self._logs or self._config.sources.files,
+            saved,
+            clock=self._clock,
+            events=self._events,
+            from_start=from_start,
         )
-        ignore = self._config.ignore
         self._agent = Agent(
             tail=self._tail,
             spool=self._spool,
@@ -284,13 +303,14 @@ class _Daemon:
             machine=self._config.machine,
             clock=self._clock,
             events=self._events,
-            ignore=Ignore(ignore.users, ignore.hosts, ignore.services),
+            ignore=_ignore(self._config),
             sent=self._wake_sender,
-            leave=lambda: self._stop.wanted,
+            seen=self._sightings,
+            leave=self._leave,
         )
 
     def _wake_sender(self) -> None:
-        self._sender.wake()
+        self._link.wake()
 
     def _close_logs(self) -> None:
         self._tail.close()
@@ -298,78 +318,19 @@ class _Daemon:
     def _concerns(self, path: str) -> bool:
         return self._tail.concerns(path)
 
-    def _connect(self, control: Control) -> MonitisClient:
-        if self._config.monitor.url != EMBEDDED:
-            self._listen(control)
-            return remote_client(self._config, self._clock)
-        monitor = Embedded.start(self._config, self._config.listen, self._clock, self._events)
-        self._stack.callback(monitor.process.stop)
-        self._monitor = monitor.process
-        self._page = monitor.page
-        self._account.page = monitor.url
-        return embedded_client(self._config, monitor, self._clock)
-
     def _open_control(self) -> Control:
-        account = self._account
+        account, tally = self._account, self._tally
         control = Control(
             status=account.status,
             ready=account.ready,
-            metrics=lambda: prometheus_text(account.status()),
+            metrics=lambda: prometheus_text(account.status(), tally),
+            recent=self._sightings.recent,
         )
         self._stack.callback(control.close)
         control.listen_unix(self._config.state_directory)
         return control
 
-    def _listen(self, control: Control) -> None:
-        """Answer for health and metrics on the configured address, or on the next free one."""
-        address = parse_listen(self._config.listen)
-        tries = 1 if self._config.listen_chosen else PORTS_TRIED
-        for port in range(address.port, address.port + tries):
-            try:
-                control.listen_tcp(address.host, port)
-            except OSError as error:
-                reason = error.strerror
-            else:
-                return
-        raise SetupError(
-            f"cannot listen on {self._config.listen}: {reason}", "choose another 'listen' address"
-        )
 
-
-def print_logins(
-    config: Config,
-    rules: RuleSet,
-    *,
-    logs: Sequence[str] = (),
-    from_start: bool = False,
-    writer: Writer,
-    say: Say,
-) -> int:
-    """Print the logins as they happen until SIGTERM or SIGINT; send nothing, keep no state."""
-    _refuse_journal(config)
-    clock, waker, events = SystemClock(), ThreadWaker(), LogEvents()
-    stop, zone = _Stop(waker), local_zone(config.timezone)
-    scanners: dict[str, Scanner] = {}
-    files = tuple(logs) or config.sources.files
-    tail = Tail(files, {}, clock=clock, events=events, from_start=from_start)
-    watcher = Watcher(waker.wake, events, tail.concerns)
-    with ExitStack() as stack:
-        stack.enter_context(stop.listening())
-        stack.callback(tail.close)
-        stack.callback(watcher.close)
-        introduced = False
-        while not stop.wanted:
-            for chunk in tail.read():
-                if chunk.log not in scanners:
-                    timeline = Timeline.live(zone, clock)
-                    scanners[chunk.log] = Scanner(
-                        rules, timeline, machine=config.machine, path=chunk.path
-                    )
-                writer.write(scanners[chunk.log].feed(chunk.data, chunk.offset))
-            for line in () if introduced else about(tail.statuses()):
-                say(line)
-            introduced = True
-            watcher.watch(tail.directories())
-            waker.wait(LOOK_EVERY_S)
-    writer.close()
-    return 0
+def _ignore(config: Config) -> Ignore:
+    ignore = config.ignore
+    return Ignore(ignore.users, ignore.hosts, ignore.services)

@@ -1,20 +1,23 @@
-"""What the outside sees of a running agent: its log lines and its figures."""
+"""What a running agent writes about itself: log lines, for people, journald and programs."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TextIO
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
 
-from logwatch_monitis._version import VERSION
 from logwatch_monitis.output import visible
 from logwatch_monitis.seams import Event, Events
 
-__all__ = ["LogEvents", "fan_out", "logs_to_journal", "prometheus_text"]
+__all__ = ["LEVELS", "LogEvents", "fan_out", "logs_to_journal"]
+
+LEVELS = ("debug", "info", "warning", "error")
 
 _SYSLOG_LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 """Python's levels as priorities of sd-daemon(3), which journald reads from ``<N>``."""
@@ -30,29 +33,79 @@ def logs_to_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> 
 
 
 class LogEvents:
-    """Writes events as lines: with the time for people, with the priority for journald."""
+    """Writes events as lines: with the time for people, with the priority for journald, or JSON.
 
-    def __init__(self, stream: TextIO | None = None, level: int = logging.INFO) -> None:
+    Args:
+        stream: where to; standard error if it is not given.
+        level: of `logging`; events below it are left out.
+        form: ``human`` or ``json``.
+        prefixed: priorities stand in front, for journald; found out if it is not given.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        level: int = logging.INFO,
+        form: str = "human",
+        *,
+        prefixed: bool | None = None,
+    ) -> None:
         self._stream = stream or sys.stderr
+        self._prefixed = logs_to_journal(self._stream) if prefixed is None else prefixed
+        self.adjust(level, form)
+
+    def adjust(self, level: int, form: str) -> None:
+        """Go on with another level and form."""
         self._level = level
-        self._journal = logs_to_journal(self._stream)
+        self._line = _json if form == "json" else _human
 
     def __call__(self, event: Event, /) -> None:
         """Write the event's line, if it is grave enough; a reader that is gone is no error."""
         if event.level < self._level:
             return
-        text = visible(str(event))
-        if self._journal:
-            line = f"<{_SYSLOG_LEVELS.get(event.level, 6)}>{text}"
-        else:
-            grave = event.level >= logging.WARNING
-            word = f"{logging.getLevelName(event.level).lower()}: " if grave else ""
-            line = f"{datetime.now().astimezone():%H:%M:%S} {word}{text}"
+        line = self._line(event, plain=self._prefixed)
+        if self._prefixed:
+            line = f"<{_SYSLOG_LEVELS.get(event.level, 6)}>{line}"
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass
+
+
+def _human(event: Event, *, plain: bool) -> str:
+    """Return the line for people; journald shows time and priority itself."""
+    text = visible(str(event))
+    if plain:
+        return text
+    word = f"{_level(event)}: " if event.level >= logging.WARNING else ""
+    return f"{datetime.now().astimezone():%H:%M:%S} {word}{text}"
+
+
+def _json(event: Event, *, plain: bool) -> str:  # noqa: ARG001 - all forms are called alike
+    """Return the line for programs, in ASCII, with names of the Elastic Common Schema."""
+    values = dataclasses.asdict(event)
+    return json.dumps(
+        {
+            "@timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "log.level": _level(event),
+            "event.dataset": "logwatch-monitis.agent",
+            "event.action": _action(event),
+            "message": str(event),
+            "process.pid": os.getpid(),
+            **({"logwatch": values} if values else {}),
+        },
+        default=str,
+    )
+
+
+def _level(event: Event) -> str:
+    return logging.getLevelName(event.level).lower()
+
+
+def _action(event: Event) -> str:
+    """Return the event's name as programs write it: ``FileRotated`` is ``file-rotated``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(event).__name__).lower()
 
 
 def fan_out(*takers: Events) -> Events:
@@ -63,114 +116,3 @@ def fan_out(*takers: Events) -> Events:
             taker(event)
 
     return take
-
-
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """One metric: its kind, help text, label names, and where its samples come from."""
-
-    name: str
-    kind: str
-    text: str
-    labels: tuple[str, ...]
-    samples: Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str, ...], float]]]
-
-
-def _per_source(key: str) -> Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str, ...], float]]]:
-    def samples(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-        for source in status["sources"]:
-            if source.get(key) is not None:
-                yield (source["log"],), float(source[key])
-
-    return samples
-
-
-def _one(*path: str) -> Callable[[Mapping[str, Any]], Iterator[tuple[tuple[str, ...], float]]]:
-    def samples(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-        value: Any = status
-        for key in path:
-            value = value[key]
-        if value is not None:
-            yield (), float(value)
-
-    return samples
-
-
-def _events(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    for rule, count in status["events"].items():
-        yield (rule.partition("/")[0], rule), count
-
-
-def _spooled(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    for kind in ("live", "history"):
-        yield (kind,), status["spool"][kind]
-
-
-def _dropped(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    for reason, key in (("ignored", "ignored"), ("outbox_full", "dropped"), ("refused", "dead")):
-        yield (reason,), status["spool"][key]
-
-
-def _build(_status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    yield (VERSION, sys.version.split()[0]), 1
-
-
-_FIGURES = (
-    _Figure("logwatch_lines_read", "counter", "Lines read.", ("source",), _per_source("lines")),
-    _Figure("logwatch_bytes_read", "counter", "Bytes read.", ("source",), _per_source("bytes")),
-    _Figure(
-        "logwatch_file_lag_bytes", "gauge", "Bytes not read yet.", ("source",), _per_source("lag")
-    ),
-    _Figure(
-        "logwatch_last_line_timestamp_seconds",
-        "gauge",
-        "When the last line was read.",
-        ("source",),
-        _per_source("last_line"),
-    ),
-    _Figure(
-        "logwatch_last_login_timestamp_seconds",
-        "gauge",
-        "Time of the last login found.",
-        ("source",),
-        _per_source("last_login"),
-    ),
-    _Figure("logwatch_events", "counter", "Logins found.", ("service", "rule"), _events),
-    _Figure("logwatch_spool_events", "gauge", "Logins waiting.", ("kind",), _spooled),
-    _Figure("logwatch_spool_bytes", "gauge", "Size of the spool.", (), _one("spool", "bytes")),
-    _Figure("logwatch_events_sent", "counter", "Logins delivered.", (), _one("spool", "sent")),
-    _Figure("logwatch_events_dropped", "counter", "Logins not sent.", ("reason",), _dropped),
-    _Figure("logwatch_patterns_loaded", "gauge", "Rules in force.", (), _one("patterns", "rules")),
-    _Figure(
-        "logwatch_patterns_reload_failures",
-        "counter",
-        "Reloads that kept the old rules.",
-        (),
-        _one("patterns", "failures"),
-    ),
-    _Figure("logwatch_build_info", "gauge", "The version.", ("version", "python"), _build),
-)
-
-
-def prometheus_text(status: Mapping[str, Any]) -> bytes:
-    """Return *status* as metrics in the Prometheus text format.
-
-    Computed when asked for, so that figures nobody looks at cost nothing.
-    """
-    from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-    from prometheus_client.registry import Collector
-
-    families = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
-
-    class Snapshot(Collector):
-        def collect(self) -> Iterator[Metric]:
-            for figure in _FIGURES:
-                family = families[figure.kind](figure.name, figure.text, labels=figure.labels)
-                for labels, value in figure.samples(status):
-                    family.add_metric(labels, value)
-                yield family
-
-    registry = CollectorRegistry()
-    registry.register(Snapshot())
-    return generate_latest(registry)

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,13 @@ from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.seams import Clock, Event, Events, ThreadWaker
+from logwatch_monitis.pulse import Pulse, PulsingWaker
+from logwatch_monitis.seams import Clock, Event, Events, ThreadWaker, Transport
 from logwatch_monitis.spool import Limits, Locks, Spool
 
 __all__ = [
     "PORTS_TRIED",
+    "Around",
     "DeliveryBroke",
     "Embedded",
     "Sender",
@@ -107,12 +110,23 @@ class Embedded(NamedTuple):
                 return cls(process, address.url, address.page(keys.page_key), keys)
 
 
-def embedded_client(config: Config, monitor: Embedded, clock: Clock) -> MonitisClient:
+Around = Callable[[Transport], Transport]
+"""Puts something around the transport: who counts requests, or watches that they end."""
+
+
+def _bare(transport: Transport) -> Transport:
+    return transport
+
+
+def embedded_client(
+    config: Config, monitor: Embedded, clock: Clock, around: Around = _bare
+) -> MonitisClient:
     """Return the client of an embedded monitor."""
-    return _client(config, monitor.url, monitor.keys.api_key, monitor.keys.secret_key, clock)
+    keys = monitor.keys.api_key, monitor.keys.secret_key
+    return _client(config, monitor.url, *keys, clock=clock, around=around)
 
 
-def remote_client(config: Config, clock: Clock) -> MonitisClient:
+def remote_client(config: Config, clock: Clock, around: Around = _bare) -> MonitisClient:
     """Return the client of the configured monitor.
 
     Raises:
@@ -120,10 +134,12 @@ def remote_client(config: Config, clock: Clock) -> MonitisClient:
     """
     monitor = config.monitor
     keys = monitor.api_key.need().reveal(), monitor.secret_key.need().reveal()
-    return _client(config, monitor.url, *keys, clock)
+    return _client(config, monitor.url, *keys, clock=clock, around=around)
 
 
-def _client(config: Config, url: str, api_key: str, secret_key: str, clock: Clock) -> MonitisClient:
+def _client(
+    config: Config, url: str, api_key: str, secret_key: str, *, clock: Clock, around: Around
+) -> MonitisClient:
     from logwatch_monitis.monitis.transport import RequestsTransport
 
     return MonitisClient(
@@ -132,7 +148,7 @@ def _client(config: Config, url: str, api_key: str, secret_key: str, clock: Cloc
         secret_key,
         validation=config.monitor.validation,
         insecure=config.monitor.insecure,
-        transport=RequestsTransport(),
+        transport=around(RequestsTransport()),
         clock=clock,
     )
 
@@ -152,11 +168,19 @@ class Sender:
     """Delivers in a thread of its own, as soon as no other process does."""
 
     def __init__(
-        self, config: Config, spool: Spool, client: MonitisClient, clock: Clock, events: Events
+        self,
+        config: Config,
+        spool: Spool,
+        client: MonitisClient,
+        clock: Clock,
+        events: Events,
+        *,
+        pulse: Pulse | None = None,
     ) -> None:
-        """Prepare; `start` starts the thread."""
+        """Prepare; `start` starts the thread, which shows in *pulse* that it gets on."""
         self._locks = Locks(config.state_directory, clock)
-        self._waker = ThreadWaker()
+        self._pulse = pulse or Pulse(clock)
+        self._waker = PulsingWaker(ThreadWaker(), self._pulse)
         self._events = events
         self._leaving = threading.Event()
         self._delivering = False
@@ -181,6 +205,7 @@ class Sender:
 
     def start(self) -> None:
         """Start the thread."""
+        self._pulse.beat()
         self._thread.start()
 
     def wake(self) -> None:
@@ -194,9 +219,11 @@ class Sender:
             self._deliverer.stop()
         if self._thread.is_alive():
             self._thread.join(LOCK_POLL_S)
+        self._pulse.rest()
 
     def _run(self) -> None:
         while (lock := self._locks.poll("deliver")) is None:
+            self._pulse.beat()
             if self._leaving.wait(LOCK_POLL_S):
                 return
         with lock:

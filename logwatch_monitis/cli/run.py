@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ from logwatch_monitis.cli.options import (
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.grammar import load_rules
+from logwatch_monitis.observe import LEVELS
 from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
 
@@ -41,6 +43,16 @@ from logwatch_monitis.syslog import local_zone
 @click.option(
     "--listen", metavar="HOST:PORT", help="Address of the page.  [default: as configured]"
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(("human", "json")),
+    help="Form of what it writes to standard error.  [default: as configured, human]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    help="Leave out what is less grave.  [default: as configured, info]",
+)
 @click.option("--insecure", is_flag=True, help="Let tokens cross the network in clear text.")
 def command(
     config_path: str | None,
@@ -50,31 +62,48 @@ def command(
     from_start: bool,
     dry_run: bool,
     listen: str | None,
+    log_format: str | None,
+    log_level: str | None,
     insecure: bool,
 ) -> int:
     """Watch the logs and send every login to the monitor.
 
     Without any configuration it watches the machine's own logs and brings a monitor with a page
-    along; it prints the page's address. --format is for --dry-run.
+    along; it prints the page's address. --format is for --dry-run. SIGHUP makes it read its
+    configuration and its pattern files again.
     """
-    from logwatch_monitis import daemon
+    logging = {"format": log_format, "level": log_level}
+    chosen = {name: word for name, word in logging.items() if word}
 
-    configuration = _adjusted(config.load(config_path), listen, insecure=insecure)
+    def read() -> Config:
+        return _adjusted(config.load(config_path), listen, chosen, insecure=insecure)
+
+    configuration = read()
     if form and not dry_run:
         raise UsageError("--format needs --dry-run", "run itself prints no logins")
     paths = [os.path.abspath(path) for path in logs]  # noqa: PTH100 - a glob is no path
     if not dry_run:
-        return daemon.run(configuration, logs=paths, from_start=from_start, say=click.echo)
+        from logwatch_monitis import daemon
+
+        return daemon.run(
+            configuration, reread=read, logs=paths, from_start=from_start, say=click.echo
+        )
+    from logwatch_monitis import preview
+
     out = writer(
         login_format(form), stdout(), Terminal.of(sys.stdout), local_zone(configuration.timezone)
     )
     rules = load_rules(configuration.patterns)
-    return daemon.print_logins(
+    return preview.print_logins(
         configuration, rules, logs=paths, from_start=from_start, writer=out, say=say
     )
 
 
-def _adjusted(configuration: Config, listen: str | None, *, insecure: bool) -> Config:
+def _adjusted(
+    configuration: Config, listen: str | None, logging: Mapping[str, Any], *, insecure: bool
+) -> Config:
+    """Return the configuration with what was typed in place of what was configured."""
+    configuration = replace(configuration, log=replace(configuration.log, **logging))
     if insecure:
         monitor = replace(configuration.monitor, insecure=True)
         configuration = replace(configuration, monitor=monitor)

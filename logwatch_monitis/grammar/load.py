@@ -70,7 +70,7 @@ class RulesHolder:
     ) -> None:
         self._directories = tuple(directories)
         self._system = system
-        self._seen = self._loaded = self._listing()
+        self._seen = self._loaded = self._listing(self._directories)
         self.rules = load_rules(self._directories, system=system)
         self.error = ""
 
@@ -79,24 +79,32 @@ class RulesHolder:
 
         Files are known by name, size and modification time, so asking is cheap.
         """
-        before, self._seen = self._seen, self._listing()
+        before, self._seen = self._seen, self._listing(self._directories)
         return before == self._seen != self._loaded
 
-    def reload(self) -> bool:
-        """Read all files again and say whether their rules are now in force."""
-        self._loaded = self._seen = self._listing()
+    def reload(self, directories: Sequence[Path] | None = None) -> bool:
+        """Read all files again, of other *directories* if they are given.
+
+        Returns:
+            Whether their rules are now in force; if not, the directories stay the former ones.
+        """
+        wanted = self._directories if directories is None else tuple(directories)
+        listing = self._listing(wanted)
+        self._loaded = self._seen = self._listing(self._directories)
         try:
-            rules = load_rules(self._directories, system=self._system)
+            rules = load_rules(wanted, system=self._system)
         except DocumentError as error:
             self.error = error.render()
             return False
+        self._directories = wanted
+        self._loaded = self._seen = listing
         self.rules, self.error = rules, ""
         return True
 
-    def _listing(self) -> frozenset[tuple[str, int, int]]:
+    def _listing(self, directories: Sequence[Path]) -> frozenset[tuple[str, int, int]]:
         system = SYSTEM_DIRECTORIES if self._system is None else self._system
         rows: set[tuple[str, int, int]] = set()
-        for directory in (*system, *self._directories):
+        for directory in (*system, *directories):
             with suppress(OSError):
                 for path in directory.iterdir():
                     status = path.stat()
