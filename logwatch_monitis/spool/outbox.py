@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from logwatch_monitis.spool.rows import CONTENT, INSERT, Row, entries
-from logwatch_monitis.spool.twins import Twin, forget, without_twins
+from logwatch_monitis.login import Login
+from logwatch_monitis.spool.rows import CONTENT, INSERT, entries, row_of
+from logwatch_monitis.spool.twins import Twin, forget, note, twin_of, without_twins
 from logwatch_monitis.spool.values import DeadLetter, Entry, Gap, Limits, Position, SpoolFullError
 
 __all__ = [
@@ -27,6 +28,10 @@ __all__ = [
 
 GAP = "gap"
 _SWEPT_AT_LEAST = 100
+_AT_ONCE = 500
+_ACCOUNTS = {False: "file_accounts", True: "journal_accounts"}
+"""Counters of what was ever noted from either kind of source; as long as one of them is 0, there
+are no twins to look for."""
 
 
 class Taken(NamedTuple):
@@ -39,29 +44,29 @@ class Taken(NamedTuple):
 
 def take(
     cursor: sqlite3.Cursor,
-    offered: Sequence[tuple[Row, Twin | None]],
+    offered: Sequence[Login],
     wall_day: int,
     limits: Limits,
     *,
     history: bool,
 ) -> Taken:
-    """Put rows that were never taken into the outbox, and keep it within its limits.
+    """Put logins that were never taken into the outbox, and keep it within its limits.
 
     Raises:
         SpoolFullError: the outbox has no room for history.
     """
     day = _working_day(cursor, wall_day)
-    unknown = [(row, twin) for row, twin in offered if _is_new(cursor, row[0], day)]
+    unknown = _unknown(cursor, offered, day)
     if not unknown:
         return Taken(0)
-    fresh = without_twins(cursor, unknown, day)
+    fresh = _single(cursor, unknown, day)
     over = _depth(cursor) + len(fresh) - limits.max_entries
     if history and over > 0:
         raise SpoolFullError(
             f"the outbox is full with {limits.max_entries} logins",
             "the backfill goes on once the monitor has taken some",
         )
-    cursor.executemany(INSERT, [(int(history), *row) for row in fresh])
+    cursor.executemany(INSERT, [(int(history), *row_of(login)) for login in fresh])
     count(cursor, "history" if history else "live", len(fresh))
     count(cursor, "seen", len(unknown))
     _forget_old(cursor, unknown, day - limits.seen_days)
@@ -194,8 +199,40 @@ def _depth(cursor: sqlite3.Cursor) -> int:
     return _value(cursor, "live") + _value(cursor, "history")
 
 
-def _is_new(cursor: sqlite3.Cursor, key: bytes, day: int) -> bool:
-    return cursor.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, day)).rowcount > 0
+def _unknown(
+    cursor: sqlite3.Cursor, offered: Sequence[Login], day: int
+) -> list[tuple[Login, Twin | None]]:
+    """Note the ids; return the logins whose id had not been noted, each once."""
+    new: set[str] = set()
+    for start in range(0, len(offered), _AT_ONCE):
+        keys = [bytes.fromhex(login.id) for login in offered[start : start + _AT_ONCE]]
+        marks = ", ".join(["(?)"] * len(keys))
+        cursor.execute(
+            "INSERT OR IGNORE INTO seen"  # noqa: S608 - question marks
+            f" SELECT column1, ? FROM (VALUES {marks}) WHERE true RETURNING id",
+            (day, *keys),
+        )
+        new.update([key.hex() for (key,) in cursor.fetchall()])
+    found = []
+    for login in offered:
+        if login.id in new:
+            new.discard(login.id)
+            found.append((login, twin_of(login)))
+    return found
+
+
+def _single(
+    cursor: sqlite3.Cursor, unknown: Sequence[tuple[Login, Twin | None]], day: int
+) -> list[Login]:
+    """Return the logins of which no other account was taken, and note all of them."""
+    twins = [twin for _, twin in unknown if twin]
+    for journal, name in _ACCOUNTS.items():
+        count(cursor, name, sum(twin.journal == journal for twin in twins))
+    if all(_value(cursor, name) for name in _ACCOUNTS.values()):
+        known = without_twins(cursor, twins, day)
+        return [login for login, _ in unknown if bytes.fromhex(login.id) not in known]
+    note(cursor, twins, day)
+    return [login for login, _ in unknown]
 
 
 def _working_day(cursor: sqlite3.Cursor, wall_day: int) -> int:
@@ -206,7 +243,9 @@ def _working_day(cursor: sqlite3.Cursor, wall_day: int) -> int:
     return _value(cursor, "day")
 
 
-def _forget_old(cursor: sqlite3.Cursor, taken: Sequence[tuple[Row, Twin | None]], day: int) -> None:
+def _forget_old(
+    cursor: sqlite3.Cursor, taken: Sequence[tuple[Login, Twin | None]], day: int
+) -> None:
     """Remove ids taken before *day* among the neighbours of the id just taken.
 
     Ids are spread evenly, so in time every part of the table has its turn, at a cost in proportion
@@ -218,7 +257,7 @@ def _forget_old(cursor: sqlite3.Cursor, taken: Sequence[tuple[Row, Twin | None]]
     cursor.execute(
         "DELETE FROM seen WHERE day < ? AND id IN"
         " (SELECT id FROM seen WHERE id >= ? ORDER BY id LIMIT ?)",
-        (day, taken[0][0][0], most),
+        (day, bytes.fromhex(taken[0][0].id), most),
     )
     count(cursor, "seen", -cursor.rowcount)
     forget(cursor, [twin for _, twin in taken if twin], day, most)

@@ -23,8 +23,7 @@ from logwatch_monitis.spool.damage import RECOVERED, Suspect, open_or_replace, o
 from logwatch_monitis.spool.directory import prepare_directory
 from logwatch_monitis.spool.events import MachineChanged, OutboxOverflowed
 from logwatch_monitis.spool.identity import machine_identity
-from logwatch_monitis.spool.rows import ENTRY, entries, row_of
-from logwatch_monitis.spool.twins import twin_of
+from logwatch_monitis.spool.rows import ENTRY, entries
 from logwatch_monitis.spool.values import (
     DeadLetter,
     Entry,
@@ -290,9 +289,8 @@ class Spool:
             raise SpoolDamagedError(
                 f"the spool {self._path} was replaced", "the logs are read again"
             )
-        rows = [(row_of(login), twin_of(login)) for login in logins]
         day = int(self._clock.now() // 86400)
-        taken = outbox.take(cursor, rows, day, self._limits, history=history)
+        taken = outbox.take(cursor, logins, day, self._limits, history=history)
         outbox.put_positions(cursor, positions)
         outbox.count(cursor, "ignored", ignored)
         return taken

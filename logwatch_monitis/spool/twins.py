@@ -8,15 +8,15 @@ one second stay two logins. What is remembered is a hash of the message, never i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from logwatch_monitis.digest import blake2b
 from logwatch_monitis.login import Login
-from logwatch_monitis.spool.rows import Row, verify
+from logwatch_monitis.spool.rows import verify
 from logwatch_monitis.syslog import split
 
-__all__ = ["WITHIN_US", "Twin", "forget", "key_of", "twin_of", "without_twins"]
+__all__ = ["WITHIN_US", "Twin", "forget", "key_of", "note", "twin_of", "without_twins"]
 
 WITHIN_US = 2_000_000
 """How far the two times of one login may lie apart, in microseconds."""
@@ -28,6 +28,7 @@ _FIND = """
     AND EXISTS (SELECT 1 FROM seen WHERE seen.id = twin.id)
     ORDER BY abs(time_us - :time_us), time_us LIMIT 1
 """
+_NOTE = "INSERT OR REPLACE INTO twin VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Twin(NamedTuple):
@@ -70,17 +71,19 @@ def twin_of(login: Login) -> Twin | None:
     return Twin(key, login.verified, bytes.fromhex(login.id), login.time, login.pid)
 
 
-def without_twins(
-    cursor: sqlite3.Cursor, fresh: Sequence[tuple[Row, Twin | None]], day: int
-) -> list[Row]:
-    """Return the rows whose other account was not taken before, and note all of them.
+def note(cursor: sqlite3.Cursor, twins: Iterable[Twin], day: int) -> None:
+    """Remember accounts that have no twin as yet."""
+    cursor.executemany(_NOTE, [(*twin, False, day) for twin in twins])
 
-    Of two accounts that come together the journal's is taken; where a file's account waits for
-    delivery, the journal's makes it verified.
+
+def without_twins(cursor: sqlite3.Cursor, twins: Iterable[Twin], day: int) -> set[bytes]:
+    """Return the ids of the accounts whose twin was taken before, and remember all of them.
+
+    Of two accounts that come together the journal's counts as the earlier one; where a file's
+    account waits for delivery, the journal's makes it verified.
     """
-    twins = sorted((twin for _, twin in fresh if twin), key=lambda twin: not twin.journal)
-    known = {twin.id for twin in twins if _has_twin(cursor, twin, day)}
-    return [row for row, _ in fresh if row[0] not in known]
+    ordered = sorted(twins, key=lambda twin: not twin.journal)
+    return {twin.id for twin in ordered if _has_twin(cursor, twin, day)}
 
 
 def forget(cursor: sqlite3.Cursor, taken: Sequence[Twin], day: int, most: int) -> None:
@@ -96,10 +99,7 @@ def forget(cursor: sqlite3.Cursor, taken: Sequence[Twin], day: int, most: int) -
 def _has_twin(cursor: sqlite3.Cursor, twin: Twin, day: int) -> bool:
     wanted = {**twin._asdict(), "other": not twin.journal, "within": WITHIN_US}
     found = cursor.execute(_FIND, wanted).fetchone()
-    cursor.execute(
-        "INSERT OR REPLACE INTO twin VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*twin, found is not None, day),
-    )
+    cursor.execute(_NOTE, (*twin, found is not None, day))
     if found is None:
         return False
     cursor.execute("UPDATE twin SET paired = 1 WHERE key = ? AND id = ?", (twin.key, found[0]))
