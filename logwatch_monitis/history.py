@@ -10,25 +10,35 @@ import glob
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.access import permission_hint
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
-from logwatch_monitis.sources.archive import STDIN, ArchiveDamagedError, line_starts, read_blocks
+from logwatch_monitis.sources.archive import (
+    JOURNAL_HEADS,
+    STDIN,
+    ArchiveDamagedError,
+    line_starts,
+    read_blocks,
+)
 from logwatch_monitis.sources.packed import packing
 from logwatch_monitis.sources.siblings import log_path, name_age, named_by_date
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
+
+if TYPE_CHECKING:
+    from logwatch_monitis.sources.journal_record import Batch
 
 __all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "Stretch", "gather", "group"]
 
@@ -244,10 +254,11 @@ def _look(path: str, zone: tzinfo, newer: float | None = None) -> HistoryFile:
         return HistoryFile(path, True, None, status.st_mtime, once=True)
     with Path(path).open("rb") as file:
         head = file.read(16)
+    entries = head.lstrip(b"\n").startswith(JOURNAL_HEADS)
     modified = status.st_mtime
     reference = reference_time(path, zone, modified=modified, packed=gzip_time(head), newer=newer)
     identity, size = (status.st_dev, status.st_ino), status.st_size
-    if not packing(head):
+    if not (packing(head) or entries):
         first = file_years(path, zone, reference=reference).first
         return HistoryFile(path, False, first, reference, identity=identity, size=size)
     years = StreamYears(zone, reference=reference)
@@ -407,6 +418,17 @@ class History:
         timeline = Timeline.history(self.zone, years)
         return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
 
+    def _approved(self, scanner: Scanner, entries: Batch) -> list[Login]:
+        """Return the logins of journal entries that prove who wrote them."""
+        found = scanner.feed(entries.data, entries.begin)
+        logins, refused = entries.approve(found)
+        scanner.counts.refused += len(refused)
+        scanner.counts.logins -= len(refused)
+        if refused:
+            scanner.counts.services += Counter(login.srv for login in logins)
+            scanner.counts.services -= Counter(login.srv for login in found)
+        return logins
+
     def _pieces(self, scanner: Scanner, begin: int = 0, end: int | None = None) -> Iterator[Piece]:
         with closing(read_blocks(scanner.path, begin=begin, end=end)) as blocks:
             for block in blocks:
@@ -414,7 +436,10 @@ class History:
                     continue
                 scanner.counts.overlong += block.overlong
                 behind = block.offset + len(block.data)
-                if self.rows:
+                if block.entries:
+                    logins = self._approved(scanner, block.entries)
+                    yield Piece(scanner.path, block.entries.taken, logins)
+                elif self.rows:
                     rows = scanner.rows(block.data, block.offset)
                     yield Piece(scanner.path, behind, rows=rows)
                 else:

@@ -58,7 +58,10 @@ class Login(NamedTuple):
     verified: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the interchange form, in its documented order of keys."""
+        """Return the interchange form, in its documented order of keys.
+
+        Only a login whose writer is proved says so, as ``"verified": true``.
+        """
         return {
             "id": self.id,
             "time": iso_time(self.time),
@@ -72,6 +75,7 @@ class Login(NamedTuple):
             "rule": self.rule,
             "fields": dict(self.fields),
             "source": {"path": self.path, "offset": self.offset},
+            **({"verified": True} if self.verified else {}),
             "line": self.line.decode("utf-8", "backslashreplace"),
         }
 

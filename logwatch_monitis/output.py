@@ -42,6 +42,7 @@ _TITLES = ("TIME", "USER", "HOST", "SERVICE", "KIND", "MACHINE")
 _KIND = _TITLES.index("KIND")
 _COLOURS = {"login": "32", "command": "33", "session": "36"}
 _MIN_DETAILS = 16
+_VERIFIED = '"verified":true,'
 _FORMULA = re.compile(r"""(^|[;,|])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
@@ -156,7 +157,7 @@ def json_line(login: Login) -> str:
         path,
         offset,
         line,
-        _,
+        verified,
     ) = login
     quote = encode_basestring_ascii
     return (
@@ -164,7 +165,7 @@ def json_line(login: Login) -> str:
         f'"user_login":{quote(user)},"host":{quote(host)},'
         f"{_origin(srv, kind, machine, program)}"
         f'"pid":{"null" if pid is None else pid},"rule":{quote(rule)},"fields":{_fields(fields)},'
-        f'"source":{{"path":{quote(path)},"offset":{offset}}},'
+        f'"source":{{"path":{quote(path)},"offset":{offset}}},{_VERIFIED if verified else ""}'
         f'"line":{quote(line.decode("utf-8", "backslashreplace"))}}}'
     )
 

@@ -44,6 +44,7 @@ class ScanCounts:
         logins: lines recognised.
         overlong: candidate lines whose message is too long to be tried.
         undated: lines that a rule takes, but whose time cannot be made out.
+        refused: logins left out because the journal does not prove who wrote them.
         services: logins by service.
     """
 
@@ -51,6 +52,7 @@ class ScanCounts:
     logins: int = 0
     overlong: int = 0
     undated: int = 0
+    refused: int = 0
     services: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: ScanCounts) -> None:
@@ -59,6 +61,7 @@ class ScanCounts:
         self.logins += other.logins
         self.overlong += other.overlong
         self.undated += other.undated
+        self.refused += other.refused
         self.services.update(other.services)
 
 

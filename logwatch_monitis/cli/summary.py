@@ -44,4 +44,9 @@ def reading_summary(
     if counts.undated:
         lost = "its" if counts.undated == 1 else "their"
         parts.append(f"{counted(counts.undated, 'login')} left out, {lost} time cannot be made out")
+    if counts.refused:
+        parts.append(
+            f"{counted(counts.refused, 'login')} refused, the journal does not prove who wrote"
+            f" {'it' if counts.refused == 1 else 'them'}"
+        )
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Whole files as blocks of whole lines: plain, compressed, or a pipe."""
+"""Whole files as blocks of whole lines: plain, compressed, a pipe, or exported from the journal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from logwatch_monitis.sources.lines import BLOCK, cut, strip_hole
 from logwatch_monitis.sources.packed import (
@@ -17,9 +17,14 @@ from logwatch_monitis.sources.packed import (
     packing,
 )
 
-__all__ = ["STDIN", "ArchiveDamagedError", "Block", "line_starts", "read_blocks"]
+if TYPE_CHECKING:
+    from logwatch_monitis.sources.journal_record import Batch
+
+__all__ = ["JOURNAL_HEADS", "STDIN", "ArchiveDamagedError", "Block", "line_starts", "read_blocks"]
 
 STDIN = "-"
+JOURNAL_HEADS = (b"__", b'{"')
+"""What may begin a file of journal entries; `read_blocks` looks closer."""
 _STEP = 65_536
 
 _Read = Callable[[], bytes]
@@ -33,18 +38,23 @@ class Block(NamedTuple):
         data: whole lines; the file's last one may lack its ``\n``.
         complete: every line has its line end.
         overlong: lines left out before this block because of their length.
+        entries: what the lines were made of, if the file holds entries of the journal; then
+            *offset* counts the lines' bytes, not the file's.
     """
 
     offset: int
     data: bytes
     complete: bool = True
     overlong: int = 0
+    entries: Batch | None = None
 
 
 def read_blocks(
     path: str, *, size: int = BLOCK, begin: int = 0, end: int | None = None
 ) -> Generator[Block, None, None]:
     """Yield the lines of a file, decompressed as its first bytes show; ``-`` is standard input.
+
+    Entries of the journal come as lines, too (`Block.entries`).
 
     What is readable of a damaged archive is yielded before the error. Memory stays flat whatever
     the file holds: a line over `logwatch_monitis.sources.lines.MAX_LINE` is left out and counted.
@@ -60,34 +70,58 @@ def read_blocks(
         MissingExtraError: the library for its compression is not installed.
         OSError: it cannot be opened or read.
     """
-    offset, rest, skipping, overlong = begin, b"", 0, 0
     whole = not begin and end is None
     with _opened(path, size) if whole else _opened_range(path, size, begin, end) as read:
-        damage: ArchiveDamagedError | None = None
-        while damage is None:
-            try:
-                more = read()
-            except ArchiveDamagedError as error:
-                damage, more = error, b""
-            if not more:
-                break
-            rest += more
-            while (found := cut(rest, offset, skipping)) is not None:
-                rest = rest[found.end - offset :]
-                offset, skipping = found.end, found.skipping
-                overlong += bool(found.skipped)
-                if found.data:
-                    yield Block(found.start, found.data, overlong=overlong)
-                    overlong = 0
-            if not skipping and rest.startswith(b"\0"):
-                body = strip_hole(rest)
-                offset, rest = offset + len(rest) - len(body), body
+        entries, again = _entries(read, path) if whole else (None, read)
+        yield from _lines(again, begin) if entries is None else entries
+
+
+def _lines(read: _Read, offset: int) -> Iterator[Block]:
+    rest, skipping, overlong = b"", 0, 0
+    damage: ArchiveDamagedError | None = None
+    while damage is None:
+        try:
+            more = read()
+        except ArchiveDamagedError as error:
+            damage, more = error, b""
+        if not more:
+            break
+        rest += more
+        while (found := cut(rest, offset, skipping)) is not None:
+            rest = rest[found.end - offset :]
+            offset, skipping = found.end, found.skipping
+            overlong += bool(found.skipped)
+            if found.data:
+                yield Block(found.start, found.data, overlong=overlong)
+                overlong = 0
+        if not skipping and rest.startswith(b"\0"):
+            body = strip_hole(rest)
+            offset, rest = offset + len(rest) - len(body), body
     if rest and not skipping:
         yield Block(offset, rest, complete=False, overlong=overlong)
     elif overlong or skipping:
         yield Block(offset, b"", overlong=overlong + bool(skipping))
     if damage is not None:
         raise damage
+
+
+def _entries(read: _Read, path: str) -> tuple[Iterator[Block] | None, _Read]:
+    """Return the blocks of a file of journal entries; None for others, and what reads them."""
+    first = read()
+    held = [first]
+
+    def again() -> bytes:
+        return held.pop() if held else read()
+
+    if not first.lstrip(b"\n").startswith(JOURNAL_HEADS):
+        return None, again
+    from logwatch_monitis.sources.journal_export import batches, form_of
+
+    form, again = form_of(again)
+    if form is None:
+        return None, again
+    found = batches(again, form, path)
+    return (Block(b.begin, b.data, b.complete, entries=b) for b in found), again
 
 
 def line_starts(path: str, every: int) -> Generator[int, None, None]:
