@@ -28,6 +28,7 @@ PROGRAMS = ["/usr/bin/apt update", "/bin/systemctl restart nginx", "/usr/bin/id"
 IPV6_SHARE = 0.1
 
 MACHINE = "web1"
+BEGIN = datetime(2026, 1, 5, 3, 0, 0, tzinfo=UTC)
 
 
 class Made(NamedTuple):
@@ -150,7 +151,7 @@ def lines(*, size: int, share: float, seed: int, form: str) -> Iterator[Line]:
     rng = random.Random(seed)
     logins = _pool(rng, lambda: rng.choice(LOGINS)(rng), 20_000)
     noise = _pool(rng, lambda: _noise(rng), 20_000)
-    when = datetime(2026, 1, 5, 3, 0, 0, tzinfo=UTC)
+    when = BEGIN
     written = 0
     while written < size:
         when += timedelta(microseconds=rng.randrange(1, 400_000))

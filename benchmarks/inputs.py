@@ -6,14 +6,22 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from generate import write_log
+from generate import BEGIN, MONTHS, write_log
 
-__all__ = ["Input", "WrongResultError", "check_count", "check_logins", "make", "packed"]
+__all__ = [
+    "Input",
+    "WrongResultError",
+    "check_count",
+    "check_rows",
+    "check_words",
+    "make",
+    "packed",
+]
 
 
 class WrongResultError(Exception):
@@ -75,9 +83,12 @@ def packed(log: Input) -> Input:
     path = Path(f"{log.path}.gz")
     if not path.exists():
         partial, modified = path.with_suffix(".partial"), int(log.path.stat().st_mtime)
-        with log.path.open("rb") as text, partial.open("wb") as file:
-            with gzip.GzipFile(log.path.name, "wb", 6, file, modified) as pack:
-                shutil.copyfileobj(text, pack, 1 << 20)
+        with (
+            log.path.open("rb") as text,
+            partial.open("wb") as file,
+            gzip.GzipFile(log.path.name, "wb", 6, file, modified) as pack,
+        ):
+            shutil.copyfileobj(text, pack, 1 << 20)
         os.utime(partial, (modified, modified))
         partial.rename(path)
     return Input(path, log.size, log.log)
@@ -93,20 +104,40 @@ def check_count(found: int, log: Input) -> None:
         raise WrongResultError(f"found {found} logins, but there are {log.logins}")
 
 
-def check_logins(rows: Path, log: Input) -> None:
-    """Compare each row that our scan printed with the truth: time, service, user, host; in order.
+def check_rows(out: Path, log: Input) -> None:
+    """Compare each row that our scan printed with the truth, in order.
 
     Raises:
         WrongResultError: one differs, is missing or is too many.
     """
+    _check_each(out, log, _row)
+
+
+def check_words(out: Path, log: Input) -> None:
+    """Compare lines of time, service, user and host with the truth, in order.
+
+    Raises:
+        WrongResultError: one differs, is missing or is too many.
+    """
+    _check_each(out, log, _words)
+
+
+def _check_each(out: Path, log: Input, shown: Callable[[str], str]) -> None:
     number = 0
-    with rows.open() as found:
-        for number, (row, truth) in enumerate(zip_longest(found, log.each()), 1):
-            shown = row and _shown(json.loads(row))
-            if shown != truth:
-                raise WrongResultError(f"login {number} is {shown!r}, but should be {truth!r}")
+    with out.open() as found:
+        for number, (line, truth) in enumerate(zip_longest(found, log.each()), 1):
+            login = line and shown(line)
+            if login != truth:
+                raise WrongResultError(f"login {number} is {login!r}, but should be {truth!r}")
     check_count(number, log)
 
 
-def _shown(row: dict[str, str]) -> str:
+def _row(line: str) -> str:
+    row = json.loads(line)
     return "\t".join([row["time"], row["srv"], row["user_login"], row["host"]])
+
+
+def _words(line: str) -> str:
+    month, day, clock, *words = line.split()
+    time = f"{BEGIN.year}-{MONTHS.index(month) + 1:02}-{int(day):02}T{clock}.000000+00:00"
+    return "\t".join([time, *words])

@@ -6,7 +6,7 @@ import os
 import shlex
 import statistics
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +66,7 @@ class Measured:
 
 
 def run(
-    words: Sequence[str], *, out: Path, cores: Collection[int], env: Mapping[str, str], notes: Path
+    words: list[str], *, out: Path, cores: Collection[int], env: Mapping[str, str], notes: Path
 ) -> Run:
     """Run a command; its output goes to *out*, its messages to *notes*.
 

@@ -17,6 +17,7 @@
     host = substr($0, at + 20)
     user = substr($0, 1, at - 1)
     user = substr(user, index(user, "]: [") + 4)
+    sub(/^::ffff:/, "", host)
     print substr($0, 1, 15), "vsftpd", user, substr(host, 1, index(host, "\"") - 1)
     next
 }
