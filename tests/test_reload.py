@@ -61,7 +61,7 @@ LOADED = "The configuration was read again"
 
 
 def test_sources_change_and_what_stays_is_not_touched(agent):
-    """Another log is watched from its end, no line of the first is lost, and no process restarts."""
+    """Another log is watched from its end, no line of the first is lost, nothing restarts."""
     agent.append("before", "other.log")
     monitor = agent.run.status()["monitor"]
     agent.append("one")
