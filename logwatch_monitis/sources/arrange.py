@@ -9,6 +9,8 @@ says so.
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Literal
 
 from logwatch_monitis.seams import Events
@@ -25,13 +27,18 @@ from logwatch_monitis.sources.identity import Place, line_start, matches
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.shelf import Shelf, ShelfMovedError, is_prefix
 
-__all__ = ["Arranger", "Start"]
+__all__ = ["Arranger", "LiveMovedError", "Start"]
 
 _TRIES = 10
+_PAUSE_SECONDS = 0.001
 
 Start = Literal["known", "first byte", "end"]
 """``known``: the files given are known, read what follows. Else: the log is configured for the
 first time, its rotated copies are history, and the live file is read from there."""
+
+
+class LiveMovedError(Exception):
+    """Raised when the log's name leads to another file than the one given as live."""
 
 
 class Arranger:
@@ -74,11 +81,13 @@ class Arranger:
         """Return the files to read, oldest first, the live one last.
 
         Raises:
+            LiveMovedError: the log's name leads to another file by now; nothing was altered.
             ShelfMovedError: the directory changes too fast; nothing was altered.
         """
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
+            time.sleep(attempt * _PAUSE_SECONDS)
             try:
-                return self._attempt()
+                return self._attempt(last=attempt == _TRIES - 1)
             except ShelfMovedError:
                 continue
         raise ShelfMovedError
@@ -94,26 +103,57 @@ class Arranger:
             result.append(file)
         return result
 
-    def _attempt(self) -> list[Follower]:
+    def _attempt(self, *, last: bool) -> list[Follower]:
         hints = [file.path for file in self._files if not file.done]
         for below in (False, True):
             shelf = Shelf(self._log, hints, self._identity, self._events, below=below)
             try:
                 self._recognise(shelf)
                 if below or self._settled(shelf):
+                    if not (last or self._complete(shelf)):
+                        raise ShelfMovedError
                     unseen = self._unseen(shelf)
                     marks = self._marks(shelf, unseen)
                     shelf.open(unseen)
                     shelf.verify()
+                    self._verify_live()
                     return self._build(shelf, unseen, marks)
             finally:
                 shelf.close()
         raise AssertionError("unreachable")
 
+    def _verify_live(self) -> None:
+        """Raise LiveMovedError if the log's name leads elsewhere by now.
+
+        The live file may have been rotated, and even compressed, before the copies were listed.
+        """
+        if self._live is None:
+            return
+        try:
+            found = os.stat(self._log)  # noqa: PTH116
+        except OSError as error:
+            raise LiveMovedError from error
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise LiveMovedError
+
     def _settled(self, shelf: Shelf) -> bool:
         if not self._files:
             return len(shelf) > 0
         return bool(self._placed) or self._continues()
+
+    def _complete(self, shelf: Shelf) -> bool:
+        """Tell whether all files were found that should be there.
+
+        A listing can miss what is renamed meanwhile; then it is worth while to look again.
+        """
+        for number, file in enumerate(self._files):
+            if file.handle and file.handle.stat().st_nlink:
+                here = shelf.find_inode(file.dev, file.ino, 0) is not None
+                if not (here or self._identity == (file.dev, file.ino)):
+                    return False
+            elif file is self._own and not (self._known(file) or number == self._adopted):
+                return file.place.blank
+        return True
 
     def _recognise(self, shelf: Shelf) -> None:
         self._placed, self._low = {}, 0
@@ -308,9 +348,12 @@ class Arranger:
             follower.former = Place()  # from where they differ on, both must be read
 
     def _whole(self, shelf: Shelf, index: int) -> Follower:
-        copy = shelf.copies[index]
-        state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
-        follower = Follower(self._log, state, shelf.take(index), self._now)
+        copy, handle = shelf.copies[index], shelf.take(index)
+        if handle:
+            follower = Follower.opened(self._log, copy.path, handle, self._now)
+        else:
+            state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
+            follower = Follower(self._log, state, None, self._now)
         if self._misses_place():
             follower.former = Place()  # perhaps a copy that ends before the place
         return follower

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Clock, Event, Events
-from logwatch_monitis.sources.arrange import Arranger, Start
+from logwatch_monitis.sources.arrange import Arranger, LiveMovedError, Start
 from logwatch_monitis.sources.events import (
     FileGap,
     FileUnreadable,
@@ -28,6 +28,7 @@ from logwatch_monitis.sources.shelf import ShelfMovedError
 __all__ = ["Chain", "Owner", "Part"]
 
 _REWRITES = 3
+_MOVES = 10
 
 Identity = tuple[int, int]
 
@@ -117,7 +118,7 @@ class Chain:
             try:
                 return self._next()
             except RewrittenError:
-                if not self._arrange(self.files[-1].handle if self.live else None):
+                if not self._rearrange():
                     return None
         return None
 
@@ -134,6 +135,17 @@ class Chain:
 
     def _follow(self) -> bool:
         """See to it that the files are the right ones; False if that must be tried again."""
+        for _ in range(_MOVES):
+            with contextlib.suppress(LiveMovedError):
+                return self._look()
+        return False
+
+    def _look(self) -> bool:
+        """See `_follow`.
+
+        Raises:
+            LiveMovedError: the log was rotated meanwhile.
+        """
         try:
             found = self._where.stat()
             identity = found.st_dev, found.st_ino
@@ -148,10 +160,20 @@ class Chain:
         except OSError as error:
             return self._unreadable(error)
         self.trouble = ""
-        if self._arrange(handle):
-            return True
-        handle.close()
-        return False
+        arranged = False
+        try:
+            arranged = self._arrange(handle)
+        finally:
+            if not arranged:
+                handle.close()
+        return arranged
+
+    def _rearrange(self) -> bool:
+        """Look anew which file is which; False if that must be tried again."""
+        try:
+            return self._arrange(self.files[-1].handle if self.live else None)
+        except LiveMovedError:
+            return self._follow()
 
     def _missing(self) -> bool:
         self.trouble = ""

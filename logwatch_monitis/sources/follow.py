@@ -8,7 +8,7 @@ from typing import NamedTuple
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import LineTooLong
 from logwatch_monitis.sources.handle import Handle, has_writer
-from logwatch_monitis.sources.identity import REACH, Place, advance, digest, starts_like
+from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at, starts_like
 from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
 from logwatch_monitis.sources.position import FileState
 
@@ -95,7 +95,7 @@ class Follower:
     def opened(cls, log: str, path: str, handle: Handle, now: float) -> Follower:
         """Follow the file behind *handle* from its first byte."""
         found = handle.stat()
-        state = FileState(path, found.st_dev, found.st_ino, 0, Place())
+        state = FileState(path, found.st_dev, found.st_ino, 0, place_at(handle.read_at, 0))
         return cls(log, state, handle, now)
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from logwatch_monitis.sources.packed import MAGIC_SIZE, ArchiveDamagedError, Unpacker, packing
+from logwatch_monitis.sources.siblings import named_packed
 
 __all__ = ["Handle", "PackedHandle", "PlainHandle", "has_writer", "open_any", "open_plain"]
 
@@ -100,6 +101,8 @@ class PackedHandle:
         decoder = packing(self._file.read(MAGIC_SIZE))
         self._file.seek(0)
         self._unpacker = Unpacker(self._file, self._path, decoder) if decoder else None
+        if not decoder:
+            self._damage = ArchiveDamagedError(self._path, "no beginning", 0, unfinished=True)
 
     @property
     def damage(self) -> ArchiveDamagedError | None:
@@ -165,12 +168,16 @@ def open_plain(path: str) -> PlainHandle:
 def open_any(path: str) -> Handle:
     """Open the file at *path*; its first bytes tell whether it is compressed.
 
+    Where there are none yet, its name does.
+
     Raises:
         OSError: it cannot be opened, or is no regular file.
         MissingExtraError: the library for its format is not installed.
     """
     descriptor = _open(path)
-    if packing(os.pread(descriptor, MAGIC_SIZE, 0)) is None:
+    beginning = os.pread(descriptor, MAGIC_SIZE, 0)
+    begun = len(beginning) == MAGIC_SIZE or not named_packed(path)
+    if begun and packing(beginning) is None:
         return PlainHandle(descriptor)
     file = os.fdopen(descriptor, "rb", buffering=0)
     try:

@@ -48,7 +48,11 @@ class Shelf:
         self._listing = _list(path, hints, live, below=below)
         self._hints, self._live, self._below = tuple(hints), live, below
         self._handles: dict[str, Handle | None] = {}
-        self.copies = [copy for copy in self._listing if not self._doubled(copy)]
+        try:
+            self.copies = [copy for copy in self._listing if not self._doubled(copy)]
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return len(self.copies)

@@ -17,7 +17,15 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-__all__ = ["Sibling", "list_siblings", "log_path", "name_age", "named_by_date", "single"]
+__all__ = [
+    "Sibling",
+    "list_siblings",
+    "log_path",
+    "name_age",
+    "named_by_date",
+    "named_packed",
+    "single",
+]
 
 _MARK = r"""
     (?: [-._](?P<date>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])
@@ -73,6 +81,11 @@ def named_by_date(path: str) -> bool:
     """Return whether *path* is that of a copy named by date, not by number."""
     match = _NAME.fullmatch(os.path.split(path)[1])
     return match is not None and _age(match)[1]
+
+
+def named_packed(path: str) -> bool:
+    """Return whether the name says that the file is compressed."""
+    return path.endswith((".gz", ".xz", ".zst", ".bz2"))
 
 
 def list_siblings(path: str, *, below: bool = False) -> list[Sibling]:
