@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import machine
@@ -38,19 +38,17 @@ class Bench:
     Attributes:
         directory: where the logs are kept, and what the tools keep.
         repeats: how many times each tool is timed; 0: the run that is checked is the one timed.
-        problems: what was found wrong.
     """
 
     directory: Path
     repeats: int
-    problems: list[str] = field(default_factory=list)
 
     def case(self, title: str, log: Input, share: float, tools: Sequence[Tool]) -> report.Case:
         """Check each tool, then time all of them in turns."""
         case = report.Case(title, log, tools, {})
         found = [tool for tool in tools if not tool.missing]
         logs = {tool.name: self._slice(tool, log, share) for tool in found}
-        firsts = {tool.name: self._check(case, tool, logs[tool.name]) for tool in found}
+        firsts = {tool.name: self._check(title, tool, logs[tool.name]) for tool in found}
         for tool in found:
             case.measured[tool.name] = Measured(logs[tool.name].size)
             if not self.repeats:
@@ -64,16 +62,20 @@ class Bench:
     def _slice(self, tool: Tool, log: Input, share: float) -> Input:
         return make(self.directory, tool.limit, share) if 0 < tool.limit < log.size else log
 
-    def _check(self, case: report.Case, tool: Tool, log: Input) -> Run:
-        """Run a tool for the first time, which also brings the log into the page cache."""
-        print(f"{case.title}: {tool.name}", file=sys.stderr)
+    def _check(self, title: str, tool: Tool, log: Input) -> Run:
+        """Run a tool for the first time, which also brings the log into the page cache.
+
+        Raises:
+            WrongResultError: it did not find what is there.
+        """
+        print(f"{title}: {tool.name}", file=sys.stderr)
         out = self.directory / "out"
         took = self._run(tool, log, out)
         try:
             if tool.check:
                 tool.check(out, log)
         except WrongResultError as error:
-            self.problems.append(f"{case.title}: {tool.name}: {error}")
+            raise WrongResultError(f"{title}: {tool.name}: {error}") from None
         out.unlink()
         return took
 
@@ -151,15 +153,11 @@ def main() -> int:
     try:
         found = {case.title: case for case in cases(bench, options)}
         profile = list(stages(bench, options))
-    except CommandError as error:
+    except (CommandError, WrongResultError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 1
-    for problem in bench.problems:
-        print(f"compare: wrong result: {problem}", file=sys.stderr)
-    if bench.problems:
-        return 1
     options.out.write_text(report.render(found, profile, facts, quick=options.quick))
-    print(report.render_goals(found))
+    print(report.render_goals(found, quick=options.quick))
     print(f"written to {options.out}")
     return 0
 

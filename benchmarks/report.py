@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from stages import Stages
 from timing import Measured
 from tools import ALL, THREE, Tool
 
-__all__ = ["GOALS", "Case", "Goal", "render", "render_goals"]
+__all__ = ["GOALS", "Case", "Goal", "render", "render_case", "render_goals"]
 
 SPARSE = "Sparse log"
 DENSE = "Dense log"
@@ -97,10 +97,10 @@ def render(
         ".. Written by benchmarks/compare.py; changes are lost.\n",
         *_about(facts, quick=quick),
         _heading("Goals"),
-        render_goals(cases),
+        render_goals(cases, quick=quick),
     ]
     for case in cases.values():
-        parts += [_heading(case.title), *_case(case)]
+        parts += [_heading(case.title), render_case(case)]
     for title, stage in zip(("sparse", "dense"), stages, strict=True):
         parts += [_heading(f"Where the time goes, {title} log"), *_stages(stage)]
     return "\n".join(parts)
@@ -118,13 +118,28 @@ def _about(facts: Facts, *, quick: bool) -> Iterator[str]:
         yield "This was the quick form: it shows that everything works, its figures mean nothing.\n"
 
 
-def render_goals(cases: Mapping[str, Case]) -> str:
+def render_case(case: Case) -> str:
+    """Return what was measured on one log, and which tools are missing."""
+    log = case.log
+    content = f"{log.size / 1e6:,.6g} MB of text, {log.lines:,} lines, {log.logins:,} logins."
+    missing = [tool for tool in case.tools if tool.name not in case.measured]
+    return "\n".join(
+        [
+            f"{content} What each tool found agreed with the truth.\n",
+            _table(*(_starts(case) if case.title == START else _speeds(case))),
+            *(f"Not installed: {tool.name} (Debian package {tool.package}).\n" for tool in missing),
+        ]
+    )
+
+
+def render_goals(cases: Mapping[str, Case], *, quick: bool = False) -> str:
     """Return the table of goals: what was reached, by the median, the best and processor time."""
+    judge = _unjudged if quick else _verdict
     head = ["log", "ours", "against", "goal", "median", "best", "CPU", ""]
-    return _table(head, [_goal(goal, cases[goal.case]) for goal in GOALS if goal.case in cases])
+    return _table(head, [_goal(goal, cases[goal.case], judge) for goal in GOALS])
 
 
-def _goal(goal: Goal, case: Case) -> list[str]:
+def _goal(goal: Goal, case: Case, judge: Callable[[Goal, float], str]) -> list[str]:
     sign = "≤" if goal.case == START else "≥"
     aim = f" (aim {goal.aim:g})" if goal.aim else ""
     names = [case.title, goal.tool, goal.other, f"{sign} {goal.factor:g} x{aim}"]
@@ -135,7 +150,7 @@ def _goal(goal: Goal, case: Case) -> list[str]:
     cells = [f"{ratio:.2f}" for ratio in ratios]
     if goal.tool in SPREAD:
         cells[-1] = ""
-    return [*names, *cells, _verdict(goal, ratios[0])]
+    return [*names, *cells, judge(goal, ratios[0])]
 
 
 def _ratio(goal: Goal, ours: float, other: float) -> float:
@@ -150,16 +165,8 @@ def _verdict(goal: Goal, ratio: float) -> str:
     return "met" if ratio >= goal.factor else "MISSED"
 
 
-def _case(case: Case) -> Iterator[str]:
-    log = case.log
-    yield (
-        f"{log.size / 1e6:,.6g} MB of text, {log.lines:,} lines, {log.logins:,} logins."
-        f" What each tool found agreed with the truth.\n"
-    )
-    yield _table(*(_starts(case) if case.title == START else _speeds(case)))
-    for tool in case.tools:
-        if tool.name not in case.measured:
-            yield f"Not installed: {tool.name} (Debian package {tool.package}).\n"
+def _unjudged(_goal: Goal, _ratio: float) -> str:
+    return "not judged"
 
 
 def _starts(case: Case) -> tuple[list[str], list[list[str]]]:
