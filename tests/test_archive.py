@@ -75,7 +75,27 @@ def test_d57_cut_off(path, name, part):
     assert LINES.startswith(data)
     assert len(data) > len(LINES) * (part if part > 0 else 1) * 0.6 - BLOCKS[name]
     assert (True, "unexpected end", str(path)) == (error.unfinished, error.what, error.path)
-    assert len(data) == error.offset
+    assert data == LINES[: LINES.rfind(b"\n", 0, error.offset) + 1]
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_d57_torn_line(path, name):
+    """The part of a line before the damage is no line; the message names it."""
+    whole = PACKERS[name](b"whole\ntorn" * 10_000)
+    path.write_bytes(whole[:-3])
+    data, error = read(path)
+
+    assert data.endswith(b"\n")
+    assert f"the torn line at byte {len(data)} is left out" in error.render()
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_d57_last_line_before_garbage(path, name):
+    """What is no part of the archive does not tear its last line."""
+    path.write_bytes(PACKERS[name](b"whole\nunfinished") + b"garbage")
+    data, error = read(path)
+
+    assert (b"whole\nunfinished", False) == (data, error.torn)
 
 
 @pytest.mark.parametrize("name", PACKERS)

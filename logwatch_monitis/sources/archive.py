@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.sources.lines import BLOCK, cut, strip_hole
-from logwatch_monitis.sources.packed import (
-    MAGIC_SIZE,
-    ArchiveDamagedError,
-    Unpacker,
-    packing,
-)
+from logwatch_monitis.sources.packed import ArchiveDamagedError
+from logwatch_monitis.sources.pieces import STDIN, More, Read, joining, open_pieces, open_range
 
 if TYPE_CHECKING:
     from logwatch_monitis.sources.journal_record import Batch
 
 __all__ = ["JOURNAL_HEADS", "STDIN", "ArchiveDamagedError", "Block", "line_starts", "read_blocks"]
 
-STDIN = "-"
 JOURNAL_HEADS = (b"__", b'{"')
 """What may begin a file of journal entries; `read_blocks` looks closer."""
 _STEP = 65_536
-
-_Read = Callable[[], bytes]
 
 
 class Block(NamedTuple):
@@ -70,23 +62,29 @@ def read_blocks(
         MissingExtraError: the library for its compression is not installed.
         OSError: it cannot be opened or read.
     """
-    whole = not begin and end is None
-    with _opened(path, size) if whole else _opened_range(path, size, begin, end) as read:
-        entries, again = _entries(read, path) if whole else (None, read)
-        yield from _lines(again, begin) if entries is None else entries
+    if begin or end is not None:
+        with closing(open_range(path, size, begin, end)) as plain:
+            yield from _lines(plain.more, begin)
+        return
+    with closing(open_pieces(path, size)) as read:
+        entries, again = _entries(read, path)
+        if entries is not None:
+            yield from entries
+        else:
+            yield from _lines(read.more or joining(again), 0)
 
 
-def _lines(read: _Read, offset: int) -> Iterator[Block]:
+def _lines(more: More, offset: int) -> Iterator[Block]:
     rest, skipping, overlong = b"", 0, 0
     damage: ArchiveDamagedError | None = None
     while damage is None:
+        known = len(rest)
         try:
-            more = read()
+            rest = more(rest, offset)
         except ArchiveDamagedError as error:
-            damage, more = error, b""
-        if not more:
+            damage = error
+        if len(rest) <= known:
             break
-        rest += more
         while (found := cut(rest, offset, skipping)) is not None:
             rest = rest[found.end - offset :]
             offset, skipping = found.end, found.skipping
@@ -97,15 +95,21 @@ def _lines(read: _Read, offset: int) -> Iterator[Block]:
         if not skipping and rest.startswith(b"\0"):
             body = strip_hole(rest)
             offset, rest = offset + len(rest) - len(body), body
-    if rest and not skipping:
-        yield Block(offset, rest, complete=False, overlong=overlong)
-    elif overlong or skipping:
-        yield Block(offset, b"", overlong=overlong + bool(skipping))
+    if damage and damage.torn and rest and not skipping:
+        damage, rest = damage.naming_torn(offset), b""
+    yield from _last(offset, rest, skipping, overlong)
     if damage is not None:
         raise damage
 
 
-def _entries(read: _Read, path: str) -> tuple[Iterator[Block] | None, _Read]:
+def _last(offset: int, rest: bytes, skipping: int, overlong: int) -> Iterator[Block]:
+    if rest and not skipping:
+        yield Block(offset, rest, complete=False, overlong=overlong)
+    elif overlong or skipping:
+        yield Block(offset, b"", overlong=overlong + bool(skipping))
+
+
+def _entries(read: Read, path: str) -> tuple[Iterator[Block] | None, Read]:
     """Return the blocks of a file of journal entries; None for others, and what reads them."""
     first = read()
     held = [first]
@@ -138,87 +142,3 @@ def line_starts(path: str, every: int) -> Generator[int, None, None]:
             if end:
                 yield place
                 place += every
-
-
-@contextmanager
-def _opened_range(path: str, size: int, begin: int, end: int | None) -> Iterator[_Read]:
-    with Path(path).open("rb", buffering=0) as file:
-        file.seek(begin)
-        left = sys.maxsize if end is None else end - begin
-
-        def read() -> bytes:
-            nonlocal left
-            piece = file.read(min(size, left))
-            left -= len(piece)
-            return piece
-
-        yield read
-
-
-@contextmanager
-def _opened(path: str, size: int) -> Iterator[_Read]:
-    if path == STDIN:
-        yield _reader(sys.stdin.buffer, "standard input", size)
-        return
-    with Path(path).open("rb", buffering=0) as file:
-        yield _reader(file, path, size)
-
-
-def _reader(file: BinaryIO, path: str, size: int) -> _Read:
-    """Return what reads the next piece of *file*, which need not be seekable."""
-    head = b""
-    while len(head) < MAGIC_SIZE and (more := file.read(MAGIC_SIZE - len(head))):
-        head += more
-    decoder = packing(head)
-    if decoder is None:
-        return _plain(file, head, size)
-    return _Gatherer(Unpacker(cast(BinaryIO, _Prefixed(head, file)), path, decoder), size)
-
-
-def _plain(file: BinaryIO, head: bytes, size: int) -> _Read:
-    read = getattr(file, "read1", file.read)
-
-    def next_piece() -> bytes:
-        nonlocal head
-        piece, head = head, b""
-        return piece or read(size)
-
-    return next_piece
-
-
-class _Prefixed:
-    """A file whose first bytes were read already."""
-
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self._head = head
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        """Return the first bytes first."""
-        piece, self._head = self._head, b""
-        return piece or self._file.read(size)
-
-
-class _Gatherer:
-    """Decompresses in pieces of about *size* bytes; damage comes after what was good."""
-
-    def __init__(self, unpacker: Unpacker, size: int) -> None:
-        self._unpacker = unpacker
-        self._size = size
-        self._damage: ArchiveDamagedError | None = None
-
-    def __call__(self) -> bytes:
-        pieces: list[bytes] = []
-        total = 0
-        try:
-            while self._damage is None and total < self._size:
-                piece = self._unpacker.read()
-                if not piece:
-                    break
-                pieces.append(piece)
-                total += len(piece)
-        except ArchiveDamagedError as error:
-            self._damage = error
-        if self._damage and not pieces:
-            raise self._damage
-        return b"".join(pieces)

@@ -40,14 +40,23 @@ class ArchiveDamagedError(LogwatchError):
         what: what is wrong with it.
         offset: how many uncompressed bytes could be read.
         unfinished: the file just ends: it may still be written.
+        torn: more belongs behind the last byte that could be read.
     """
 
-    def __init__(self, path: str, what: str, offset: int, *, unfinished: bool = False) -> None:
+    def __init__(
+        self, path: str, what: str, offset: int, *, unfinished: bool = False, torn: bool = True
+    ) -> None:
         super().__init__(f"{path}: {what} after {offset} uncompressed bytes")
         self.path = path
         self.what = what
         self.offset = offset
         self.unfinished = unfinished
+        self.torn = torn
+
+    def naming_torn(self, begin: int) -> ArchiveDamagedError:
+        """Return the same error; its message tells of the line at *begin* that was left out."""
+        self.message += f"; the torn line at byte {begin} is left out"
+        return self
 
 
 class _Decoder(Protocol):
@@ -262,10 +271,12 @@ class Unpacker:
         if not self._data:
             return False
         if packing(self._data) is not self._new:
-            raise self._damaged("trailing garbage")
+            raise self._damaged("trailing garbage", torn=False)
         self._decoder = self._new()
         return True
 
-    def _damaged(self, what: str, *, unfinished: bool = False) -> ArchiveDamagedError:
+    def _damaged(
+        self, what: str, *, unfinished: bool = False, torn: bool = True
+    ) -> ArchiveDamagedError:
         self._decoder = None
-        return ArchiveDamagedError(self._path, what, self.offset, unfinished=unfinished)
+        return ArchiveDamagedError(self._path, what, self.offset, unfinished=unfinished, torn=torn)
