@@ -8,13 +8,13 @@ on a line, then its size as 64 bits, little endian, the value itself and a line 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Literal
 
-from logwatch_monitis.sources.journal_record import Batch, Entry, entry_of, from_json
+from logwatch_monitis.sources.journal_record import Batch, Entry, entry_of, from_json, seqnum
 from logwatch_monitis.sources.packed import ArchiveDamagedError
 
-__all__ = ["Form", "batches", "form_of"]
+__all__ = ["Form", "JsonEntries", "batches", "form_of"]
 
 Form = Literal["export", "json"]
 Read = Callable[[], bytes]
@@ -50,20 +50,22 @@ def form_of(read: Read) -> tuple[Form | None, Read]:
     return ("json" if is_json else None), again
 
 
-def batches(read: Read, form: Form, path: str) -> Iterator[Batch]:
+def batches(
+    read: Read, form: Form, path: str, *, numbered: bool = False
+) -> Generator[Batch, None, None]:
     """Yield the entries of a stream, in batches of about what is read at once.
-
-    A login's offset is where its entry begins in the stream.
 
     Args:
         read: as for `form_of`.
         form: what it found.
         path: for error messages.
+        numbered: a login's offset is the number of its entry in the journal, not where the entry
+            begins in the stream.
 
     Raises:
         ArchiveDamagedError: after what is readable.
     """
-    parser = _Export(path) if form == "export" else _Json()
+    parser = _Export(path) if form == "export" else JsonEntries()
     begin = 0
     while True:
         piece = read()
@@ -72,12 +74,12 @@ def batches(read: Read, form: Form, path: str) -> Iterator[Batch]:
         try:
             for place, entry in parser.feed(piece) if piece else parser.end():
                 if entry is not None:
-                    batch.add(entry, place)
+                    batch.add(entry, seqnum(entry.cursor) if numbered else place)
         except ArchiveDamagedError as error:
             damage = error
         batch.complete = bool(piece)
         batch.taken = parser.offset
-        begin += len(batch.data)
+        begin += batch.size
         if len(batch):
             yield batch
         if damage:
@@ -86,7 +88,7 @@ def batches(read: Read, form: Form, path: str) -> Iterator[Batch]:
             return
 
 
-class _Json:
+class JsonEntries:
     """Takes lines of JSON apart, however they are cut into pieces."""
 
     def __init__(self) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Refused",
     "entry_of",
     "from_json",
+    "gap_between",
     "same_entry",
     "seqnum",
 ]
@@ -117,6 +118,14 @@ def same_entry(first: str, second: str) -> bool:
     )
 
 
+def gap_between(earlier: str, later: str) -> int | None:
+    """Return how many entries lie between two cursors; None if they do not tell."""
+    one, other = _parts(earlier), _parts(later)
+    if "s" not in one or one["s"] != other.get("s"):
+        return None
+    return max(0, seqnum(later) - seqnum(earlier) - 1)
+
+
 def seqnum(cursor: str) -> int:
     """Return the number of an entry in its journal; 0 if the cursor does not tell."""
     return int(_parts(cursor).get("i", "0"), 16)
@@ -157,6 +166,11 @@ class Batch:
         self._starts.append(self._end)
         self._entries.append((place, entry.origin))
         self._end += len(entry.line) + 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of `data`."""
+        return self._end - self.begin
 
     @property
     def data(self) -> bytes:

@@ -1,0 +1,322 @@
+"""The systemd journal as one endless source of lines, read through a supervised journalctl.
+
+Where reading stands is the cursor of the last entry taken. journalctl is started *at* that entry
+(``--cursor``, not ``--after-cursor``): the first entry it prints must be that one, and if it is
+another, what lay between was removed, which is told as a gap. journalctl itself then begins at the
+oldest entry that is newer; with ``--after-cursor`` versions before 255 would leave that one out.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.sources.journal_events import (
+    JournalEnded,
+    JournalFound,
+    JournalGap,
+    JournalPositionDamaged,
+    JournalUnreadable,
+)
+from logwatch_monitis.sources.journal_export import JsonEntries
+from logwatch_monitis.sources.journal_record import Batch, Entry, gap_between, same_entry, seqnum
+from logwatch_monitis.sources.journalctl import Child, command, denied, output, permission_error
+from logwatch_monitis.sources.tail import SourceStatus
+
+__all__ = ["LOG", "Journal", "JournalChunk", "Place", "is_wanted"]
+
+LOG = "journal"
+"""The journal's name among the logs: of its position, its status, and of its logins' source."""
+VERSION = 1
+FIRST_DELAY_S = 1.0
+LAST_DELAY_S = 60.0
+_CHUNK = 1024 * 1024
+_LAST_ENTRY_S = 30.0
+
+
+class Place(NamedTuple):
+    """Where reading stands.
+
+    Attributes:
+        cursor: of the last entry taken; empty before the first one.
+        time_us: its time, microseconds since the epoch, UTC.
+    """
+
+    cursor: str = ""
+    time_us: int = 0
+
+    def dump(self) -> str:
+        """Return it as JSON text."""
+        return json.dumps({"v": VERSION, **self._asdict()}, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> Place:
+        """Return what `dump` wrote.
+
+        Raises:
+            ValueError: it did not write that.
+        """
+        try:
+            document = json.loads(text)
+            version, cursor, time_us = (document[name] for name in ("v", *cls._fields))
+        except (KeyError, TypeError) as error:
+            raise ValueError("not a place in the journal") from error
+        if version != VERSION or type(cursor) is not str or type(time_us) is not int:
+            raise ValueError("not a place in the journal")
+        return cls(cursor, time_us)
+
+
+class JournalChunk(NamedTuple):
+    """Some entries of the journal.
+
+    Attributes:
+        log, path: the journal's name.
+        offset: where *data* begins among all lines made of the journal in this process.
+        data: the entries as lines.
+        entries: what they were made of.
+        checkpoint: the read state once this chunk is taken; JSON text.
+        again: the entries may have been given already, so counts of identical lines begin anew.
+    """
+
+    log: str
+    path: str
+    offset: int
+    data: bytes
+    entries: Batch
+    checkpoint: str
+    again: bool
+
+
+def is_wanted(choice: str, files: Sequence[str], *, known: bool) -> bool:
+    """Tell whether the journal is to be read.
+
+    ``auto`` reads it where no file of the list exists, and goes on with it if it was read before:
+    a file that appears later need not hold all that the journal does.
+
+    Args:
+        choice: ``auto``, ``yes`` or ``no``.
+        files: paths and globs that are watched.
+        known: the journal was read before with this state.
+    """
+    if choice != "auto":
+        return choice == "yes"
+    if shutil.which("journalctl") is None:
+        return False
+    return known or not any(map(_exists, files))
+
+
+def _exists(pattern: str) -> bool:
+    return os.path.lexists(pattern) or bool(glob.glob(pattern, recursive=True))  # noqa: PTH207
+
+
+class Journal:
+    """Reads what is appended to the journal, across rotation, restarts and lost places.
+
+    An entry is given once, but for what cannot be told: after a lost place some may be given
+    again; their ids are known then.
+    """
+
+    def __init__(
+        self,
+        saved: str | None,
+        *,
+        clock: Clock,
+        events: Events,
+        wake: Callable[[], None],
+        from_start: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
+        """Prepare; the first `read` starts journalctl.
+
+        Args:
+            saved: the last committed checkpoint; None when it is first configured, and then it is
+                read from its end.
+            clock: for the delays between starts.
+            events: told whatever happens.
+            wake: called from another thread when there is something to read.
+            from_start: without a saved place, read from the first entry.
+            options: more for journalctl, such as another directory.
+        """
+        self._clock = clock
+        self._events = events
+        self._wake = wake
+        self._options = tuple(options)
+        self._place: Place | None = Place() if from_start else None
+        self._since: int | None = None
+        self._child: Child | None = None
+        self._entries = JsonEntries()
+        self._expected = ""
+        self._again = False
+        self._lines = 0
+        self._given: tuple[JournalChunk, Place] | None = None
+        self._trouble = ""
+        self._next_start = 0.0
+        self._delay = FIRST_DELAY_S
+        self._started = 0.0
+        self._last_read: float | None = None
+        if saved is not None:
+            self._place = self._loaded(saved)
+
+    def read(self) -> Iterator[JournalChunk]:
+        """Yield what is there now.
+
+        A chunk counts as taken when the next one is asked for, or at `confirm`.
+        """
+        if self._given:
+            yield self._given[0]
+            self.confirm()
+        if self._child is None:
+            self._start()
+        while self._child and (found := self._batch(self._child)):
+            self._given = found
+            yield found[0]
+            self.confirm()
+        if self._child and (reason := self._child.ended()):
+            self._end(self._child, reason)
+
+    def confirm(self) -> None:
+        """Count the chunk given last as taken."""
+        if self._given:
+            _, self._place = self._given
+            self._given = self._since = None
+            self._again = False
+            self._last_read = self._clock.now()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until there is something to read; say whether there is."""
+        return self._child is not None and self._child.wait(timeout)
+
+    def checkpoints(self) -> dict[str, str]:
+        """Return the read state, to be committed now and then; nothing before it is known."""
+        return {LOG: self._place.dump()} if self._place and not self._given else {}
+
+    def status(self) -> SourceStatus:
+        """Return what can be said; the position is the number of the last entry."""
+        number = seqnum(self._place.cursor) if self._place else 0
+        held = self._child.held if self._child else 0
+        state = "unreadable" if self._trouble else "reading"
+        return SourceStatus(LOG, state, self._trouble, number, number + held, 0, self._last_read)
+
+    @property
+    def reading(self) -> bool:
+        """Whether journalctl runs."""
+        return self._child is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of journalctl, None while none runs."""
+        return self._child.pid if self._child else None
+
+    def close(self) -> None:
+        """End journalctl."""
+        if self._child:
+            self._child.close()
+        self._child = None
+
+    def _loaded(self, saved: str) -> Place:
+        try:
+            return Place.load(saved)
+        except ValueError:
+            self._events(JournalPositionDamaged(None))
+            return Place()
+
+    def _start(self) -> None:
+        """Start journalctl where reading stands, unless it has just ended."""
+        now = self._clock.monotonic()
+        if now < self._next_start:
+            return
+        self._next_start = now + self._delay
+        try:
+            if not self._options and denied():
+                raise permission_error()
+            if self._place is None:
+                self._place = self._at_end()
+                self._events(JournalFound(self._place.time_us if self._place.cursor else None))
+            words = command("--follow", "--no-tail", *self._from(self._place), *self._options)
+            self._child = Child(words, self._wake)
+        except (LogwatchError, OSError) as error:
+            self._fail(error.render() if isinstance(error, LogwatchError) else str(error))
+            return
+        self._started = now
+        self._trouble = ""
+        self._entries = JsonEntries()
+
+    def _from(self, place: Place) -> list[str]:
+        self._expected, self._again = "", True
+        if self._since is not None:
+            return [f"--since=@{self._since // 1_000_000}"]
+        if not place.cursor:
+            return []
+        self._expected, self._again = place.cursor, False
+        return [f"--cursor={place.cursor}"]
+
+    def _at_end(self) -> Place:
+        """Return the place of the last entry there is."""
+        printed = output(command("--lines=1", *self._options), _LAST_ENTRY_S)
+        last = [entry for _, entry in JsonEntries().feed(printed) if entry]
+        return Place(last[-1].cursor, last[-1].time_us) if last else Place()
+
+    def _batch(self, child: Child) -> tuple[JournalChunk, Place] | None:
+        """Return entries that are there, and the place behind them; None if there are none."""
+        batch, place = Batch(self._lines), self._place or Place()
+        while len(batch) == 0 or batch.size < _CHUNK:
+            piece = child.take()
+            if piece is None:
+                break
+            for _, entry in self._entries.feed(piece):
+                if entry is None or self._is_known(entry):
+                    continue
+                batch.add(entry, seqnum(entry.cursor))
+                place = Place(entry.cursor, entry.time_us)
+        if not len(batch):
+            return None
+        self._lines += batch.size
+        state = place.dump(), self._again
+        return JournalChunk(LOG, LOG, batch.begin, batch.data, batch, *state), place
+
+    def _is_known(self, entry: Entry) -> bool:
+        """Tell whether this is the entry that reading stood at; if another comes first, say so."""
+        expected, self._expected = self._expected, ""
+        if not expected:
+            return False
+        if same_entry(entry.cursor, expected):
+            return True
+        missing = gap_between(expected, entry.cursor)
+        if missing != 0:
+            self._again = True
+            last = self._place.time_us if self._place else 0
+            self._events(JournalGap(last, entry.time_us, missing))
+        return False
+
+    def _end(self, child: Child, reason: str) -> None:
+        """Note that journalctl has ended."""
+        child.close()
+        self._child = None
+        if "seek to cursor" in reason and self._place:
+            self._events(JournalPositionDamaged(self._place.time_us))
+            self._since = self._place.time_us
+            self._next_start = 0.0
+            return
+        if "insufficient permissions" in reason:
+            self._fail(permission_error().render())
+            return
+        now = self._clock.monotonic()
+        if now - self._started > LAST_DELAY_S:
+            self._delay = FIRST_DELAY_S
+        self._next_start = now + self._delay
+        self._events(JournalEnded(reason, self._delay))
+        self._delay = min(2 * self._delay, LAST_DELAY_S)
+
+    def _fail(self, reason: str) -> None:
+        """Note why it cannot be read; it is tried again later."""
+        if reason != self._trouble:
+            self._events(JournalUnreadable(reason))
+        self._trouble = reason
+        self._next_start = self._clock.monotonic() + self._delay
+        self._delay = min(2 * self._delay, LAST_DELAY_S)
