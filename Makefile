@@ -20,8 +20,8 @@ lint: .venv/test.stamp ## check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/test.stamp ## compare our speed with other tools on this machine
-	$(BIN)/python benchmarks/compare.py
+bench: .venv/test.stamp ## compare our speed with other tools on this machine; ARGS="--quick"
+	$(BIN)/python benchmarks/compare.py $(ARGS)
 
 soak: .venv/test.stamp ## run agent and monitor amid faults, rotations and kills; MINUTES=30 RATE=500
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
