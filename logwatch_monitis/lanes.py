@@ -1,8 +1,8 @@
 """Lanes at work: everyday lines become logins, or rows of JSON, with one match and one call.
 
-A lane (`logwatch_monitis.grammar.rules.Lane`) describes the message. Here the everyday header is
-put before it, ``Mmm dd HH:MM:SS host tag[pid]: `` or the same with an ISO 8601 time: the forms
-that `logwatch_monitis.syslog.split` cuts at once. Whatever differs goes the long way.
+A lane (`logwatch_monitis.grammar.rules.Lane`) describes the message. Here the tag is put before
+it, ``program[pid]: ``; what stands before the tag is read by `logwatch_monitis.heads`. Whatever
+differs goes the long way.
 
 The form of a row is not written down here a second time: `json_line` renders a login of marks,
 and what it puts around the marks is the row's template.
@@ -19,24 +19,20 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.grammar.kinds import addresses, hosts
 from logwatch_monitis.grammar.rules import Lane
+from logwatch_monitis.heads import Clock, Head, as_number, as_text
 from logwatch_monitis.login import Login, iso_time
 from logwatch_monitis.output import json_line
+from logwatch_monitis.syslog import Minute
 
-__all__ = ["LOGINS", "ROWS", "Express", "Form", "Lanes", "Make", "Way"]
+__all__ = ["LOGINS", "ROWS", "Express", "Form", "Lanes", "Take"]
 
-_HEADER = (
-    r"([A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9.Z+:-]*+)"
-    r" ([A-Za-z0-9][A-Za-z0-9._-]*+)"
-    r" (%s)(?:\[([1-9][0-9]{0,9}+)\])?: ++"
-)
+_TAG = r"(%s)(?:\[([1-9][0-9]{0,9}+)\])?: ++"
+_FROM_HEADER = {"{machine}": "head.machine", "{program}": "program"}
 _ENOUGH = 200
 """Logins of a rule before its lane opens; it takes about as long to make one."""
 
-Make = Callable[[Sequence[str], str, Any, str, int, bytes, str], Any]
-"""Takes a line's groups, id, time, path, offset, bytes and text; None: the rule must decide."""
-Way = tuple[Callable[[str], re.Match[str] | None], Make]
-"""How a lane matches the text of a line, and what it makes of the groups."""
+Take = Callable[[str, bytes, int, Head], Any]
+"""Makes a login of a line's text, its bytes, its offset and its head; None: the rule decides."""
 
 
 class Form(NamedTuple):
@@ -44,13 +40,13 @@ class Form(NamedTuple):
 
     Attributes:
         maker: the name of the function that a lane has for it.
-        time: turns microseconds since the epoch into what the function takes.
-        path: likewise for the file's name.
+        clock: makes the times that the function takes.
+        path: likewise the file's name.
         login: turns a login that came the long way into the same.
     """
 
     maker: str
-    time: Callable[[int], Any]
+    clock: Callable[[Minute], Clock]
     path: Callable[[str], str]
     login: Callable[[Login], Any]
 
@@ -59,35 +55,33 @@ def _same(value: Any) -> Any:
     return value
 
 
-LOGINS = Form("login", _same, _same, _same)
+LOGINS = Form("login", as_number, _same, _same)
 ROWS = Form(
     "row",
-    iso_time,
+    as_text,
     lambda path: encode_basestring_ascii(path)[1:-1],
     lambda login: json_line(login) + "\n",
 )
 
 
 class Express:
-    """A lane with its header and its functions, made when they are first needed."""
+    """A lane with its functions, made when they are first needed."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
 
-    def way(self, form: Form) -> Way:
-        """Return how a line is taken, and made a login or a row of JSON."""
-        return self._match, self._functions[form.maker]
-
-    @cached_property
-    def _match(self) -> Callable[[str], re.Match[str] | None]:
-        programs = "|".join(map(re.escape, self.lane.programs))
-        return re.compile(_HEADER % programs + self.lane.pattern).fullmatch
+    def take(self, form: Form) -> Take:
+        """Return what makes a line a login or a row of JSON."""
+        take: Take = self._functions[form.maker]
+        return take
 
     @cached_property
     def _functions(self) -> dict[str, Any]:
+        programs = "|".join(map(re.escape, self.lane.programs))
         functions = {
             "Login": Login,
             "new": tuple.__new__,
+            "match": re.compile(_TAG % programs + self.lane.pattern).fullmatch,
             "HOSTS": {"ip": addresses(), "host": hosts()},
         }
         source = "\n".join([*_row(self.lane), *_login(self.lane)])
@@ -108,13 +102,13 @@ class Lanes:
         self._by_literal: list[Express | None] = [None] * literals
         self._open = tuple(self._by_literal)
 
-    def ways(self, form: Form) -> list[Way]:
+    def takes(self, form: Form) -> list[Take]:
         """Return for each literal how the lines of the next block are taken."""
         self._open = tuple(self._by_literal)
-        return [lane.way(form) if lane else (_closed, _closed) for lane in self._open]
+        return [lane.take(form) if lane else _closed for lane in self._open]
 
     def count(self, taken: Sequence[int], services: Counter[str]) -> None:
-        """Add to *services* how many lines took each literal's lane since `ways` was asked."""
+        """Add to *services* how many lines took each literal's lane since `takes` was asked."""
         for number, lane in enumerate(self._open):
             if taken[number] and lane:
                 services[lane.lane.service] += taken[number]
@@ -139,8 +133,8 @@ def _closed(*_: Any) -> None:
 
 def _row(lane: Lane) -> Iterator[str]:
     """Yield the source of the function that makes a row."""
-    yield "def row(groups, identity, time, path, offset, line, text):"
-    yield from _checks(lane)
+    yield "def row(text, line, offset, head):"
+    yield from _beginning(lane)
     yield f"    pid = {'null'!r} if pid is None else pid"
     if _holds_quotes(lane):
         yield r"""    text = text.replace('\\', '\\\\').replace('"', '\\"')"""
@@ -155,28 +149,30 @@ def _row(lane: Lane) -> Iterator[str]:
 
 def _login(lane: Lane) -> Iterator[str]:
     """Yield the source of the function that makes a `Login`."""
-    yield "def login(groups, identity, time, path, offset, line, text):"
-    yield from _checks(lane)
+    yield "def login(text, line, offset, head):"
+    yield from _beginning(lane)
     items = (f"{name!r}: {_or_default(lane, name, repr)}" for name in _certain(lane))
     yield f"    fields = {{{', '.join(items)}}}"
     for name in _late(lane):
         yield f"    if {_variable(lane, name)} is not None:"
         yield f"        fields[{name!r}] = {_variable(lane, name)}"
     yield (
-        f"    return new(Login, (identity, time, user, host, {lane.service!r}, {lane.kind!r},"
-        f" machine, program, None if pid is None else int(pid), {lane.rule!r}, fields, path,"
-        f" offset, line, False))"
+        f"    return new(Login, (identity, head.time, user, host, {lane.service!r}, {lane.kind!r},"
+        f" head.machine, program, None if pid is None else int(pid), {lane.rule!r}, fields,"
+        f" head.path, offset, line, False))"
     )
 
 
-def _checks(lane: Lane) -> Iterator[str]:
-    """Yield the lines that unpack the groups and leave to the rule what it must decide."""
+def _beginning(lane: Lane) -> Iterator[str]:
+    """Yield the lines that match, leave to the rule what it must decide, and count the login."""
     variables = "".join(f", {_variable(lane, name)}" for name in lane.names)
-    yield f"    _, machine, program, pid{variables} = groups"
+    yield "    found = match(text, head.start)"
+    yield "    if found is None: return None"
+    yield f"    program, pid{variables} = found.groups()"
     for unless in lane.unless:
         yield f"    if {unless!r} in text: return None"
     if "host" not in lane.names:
-        yield "    host = machine"
+        yield "    host = head.machine"
     for name, check in zip(lane.names, lane.checks, strict=True):
         variable = _variable(lane, name)
         if name == "host":
@@ -184,6 +180,8 @@ def _checks(lane: Lane) -> Iterator[str]:
             yield "    if not host: return None"
         elif check:
             yield f"    if not ({variable} is None or HOSTS[{check!r}][{variable}]): return None"
+    yield "    identity = head.identify(line)"
+    yield "    if not identity: return None"
 
 
 def _variable(lane: Lane, name: str) -> str:
@@ -203,7 +201,7 @@ def _certain(lane: Lane) -> list[str]:
 def _or_default(lane: Lane, name: str, constant: Callable[[str], str]) -> str:
     """Return the expression for a field: its group, else its default."""
     default = lane.defaults.get(name, "")
-    other = default[1:-1] if default in ("{machine}", "{program}") else constant(default)
+    other = _FROM_HEADER.get(default) or constant(default)
     if name not in lane.names:
         return other
     variable = _variable(lane, name)
@@ -231,14 +229,15 @@ def _template(lane: Lane) -> str:
     fields |= {"late": _mark("late")} if _late(lane) else {}
     login = Login(
         _mark("identity"), 0, _mark("user"), _mark("host"), lane.service, lane.kind,
-        _mark("machine"), _mark("program"), _mark("pid"), lane.rule, fields, _mark("path"),
+        _mark("head.machine"), _mark("program"), _mark("pid"), lane.rule, fields,
+        _mark("head.path"),
         _mark("offset"), _mark("text").encode(),
     )  # fmt: skip
     row = json_line(login).replace("\0", r"\u0000").replace("{", "{{").replace("}", "}}")
-    row = row.replace(iso_time(0), r"\u0000time\u0000", 1)
+    row = row.replace(iso_time(0), r"\u0000head.time\u0000", 1)
     comma = "[1:]" if not _certain(lane) else ""
     row = re.sub(r',?"late":"(\\u0000late)(\\u0000)"', rf"\1{comma}\2", row)
-    return repr(re.sub(r"\\u0000(\w+(?:\[1:\])?)\\u0000", r"{\1}", row) + "\n")
+    return repr(re.sub(r"\\u0000([\w.]+(?:\[1:\])?)\\u0000", r"{\1}", row) + "\n")
 
 
 def _mark(name: str) -> Any:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from logwatch_monitis.digest import blake2b
 
-__all__ = ["Login", "Opening", "Ordinals", "id_tail", "iso_time", "login_id", "seal"]
+__all__ = [
+    "SHORT",
+    "Login",
+    "Opening",
+    "Ordinals",
+    "hashers",
+    "id_tail",
+    "iso_time",
+    "login_id",
+    "seal",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 _hasher = blake2b(digest_size=16).copy  # a copy is cheaper than a new one
+SHORT = 512
+"""Bytes of lines for which `hashers` are kept."""
 
 
 class Login(NamedTuple):
@@ -113,6 +125,12 @@ def seal(line: bytes, tail: bytes) -> str:
     hasher.update(line)
     hasher.update(tail)
     return hasher.hexdigest()
+
+
+@cache
+def hashers() -> Sequence[Callable[[], Any]]:
+    """Return for each length below `SHORT` what makes the hash of `seal` that has seen it."""
+    return [blake2b(n.to_bytes(4, "little"), digest_size=16).copy for n in range(SHORT)]
 
 
 def _part(data: bytes) -> bytes:

@@ -7,15 +7,15 @@ the size of the log. Where logins are many, everyday ones take a lane (`logwatch
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from logwatch_monitis.grammar import MAX_MESSAGE, Match, RuleSet
-from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes, Make
-from logwatch_monitis.login import Login, Ordinals, id_tail, login_id, seal
+from logwatch_monitis.heads import Head
+from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes
+from logwatch_monitis.login import Login, Ordinals, login_id
 from logwatch_monitis.search import make_search
-from logwatch_monitis.syslog import Moment, Split, split
+from logwatch_monitis.syslog import Minute, Moment, Split, split
 from logwatch_monitis.tally import count_lines
 
 __all__ = ["ScanCounts", "Scanner", "Timeline"]
@@ -28,8 +28,11 @@ _MAX_LINE = 4 * MAX_MESSAGE + 4096
 class Timeline(Protocol):
     """What the scanner asks of `logwatch_monitis.syslog.Timeline`."""
 
-    def learn(self, data: bytes, offset: int, /) -> None:
-        """Take note of a block before its lines are resolved."""
+    def learn(self, data: bytes, offset: int, /) -> bool:
+        """Take note of a block before its lines are resolved; say whether minutes changed."""
+
+    def minute(self, stamp: str, offset: float, /) -> Minute | None:
+        """Return the minute of the time stamp of the line at *offset*, if it is a plain one."""
 
     def resolve(self, stamp: str, offset: float, /) -> Moment | None:
         """Return the moment of the time stamp of the line at *offset*."""
@@ -65,18 +68,6 @@ class ScanCounts:
         self.services.update(other.services)
 
 
-class _Now(NamedTuple):
-    """What all everyday lines of one moment share; without a *moment* none takes a lane."""
-
-    moment: Moment | None = None
-    counts: dict[str, int] = {}  # noqa: RUF012 - never used without a moment
-    tail: bytes = b""
-    time: Any = None
-
-
-_NEVER = _Now()
-
-
 class Scanner:
     """Finds the logins of one log, block after block.
 
@@ -105,6 +96,7 @@ class Scanner:
         self.path = path
         self.ordinals = ordinals or Ordinals()
         self.counts = ScanCounts()
+        self._heads: dict[str, Head] = {}
         self.use(rules)
 
     def use(self, rules: RuleSet) -> None:
@@ -132,56 +124,43 @@ class Scanner:
         A dense log spends its time in this loop, so the steps of a lane stand here in a row.
         """
         self.counts.lines += count_lines(block)
-        self.timeline.learn(block, offset)
         found: list[Any] = []
-        lanes, path = self._lanes.ways(form), form.path(self.path)
-        resolve, rfind, taken = self.timeline.resolve, block.rfind, [0] * len(lanes)
-        moment, counts, tail, time = _NEVER
-        end = -1
-        for number, place, _ in self._search(block):
-            if place < end or number >= len(lanes):
+        takes, head = self._lanes.takes(form), self._head(form, block, offset)
+        taken, rfind = [0] * len(takes), block.rfind
+        prefix, limit, end = head.prefix, head.limit, -1
+        for number, hit, _ in self._search(block):
+            if hit < end or number >= len(takes):
                 continue
-            begin = rfind(b"\n", 0, place) + 1
-            if (end := block.find(b"\n", place)) < 0:
+            begin = rfind(b"\n", 0, hit) + 1
+            if (end := block.find(b"\n", hit)) < 0:
                 end = len(block)
             line = block[begin:end]
             text = line.decode("latin-1")
-            match, make = lanes[number]
-            if (match_ := match(text)) is not None and len(line) <= MAX_MESSAGE:
-                groups = match_.groups()
-                now = resolve(groups[0], offset + begin)
-                if now is not moment:
-                    moment, counts, tail, time = self._now(now, form, make, groups, text)
-                if moment is not None:
-                    identity = first = seal(line, tail)
-                    if ordinal := counts.get(first, 0):
-                        identity = login_id(line, moment.year, None, ordinal)
-                    item = make(groups, identity, time, path, offset + begin, line, text)
-                    if item is not None:
-                        counts[first] = ordinal + 1
-                        found.append(item)
-                        taken[number] += 1
-                        continue
-            self._long_way(line, offset + begin, number, form, found)
-            moment = None
+            place = offset + begin
+            if (text.startswith(prefix) and place < limit) or head.turn(text, place):
+                item = takes[number](text, line, place, head)
+                if item is not None:
+                    prefix, limit = head.prefix, head.limit
+                    found.append(item)
+                    taken[number] += 1
+                    continue
+            self._long_way(line, place, number, form, found)
+            head.pause()
+            prefix, limit = head.prefix, head.limit
         self.counts.logins += len(found)
         self._lanes.count(taken, self.counts.services)
         return found
 
-    def _now(
-        self, moment: Moment | None, form: Form, make: Make, groups: Sequence[str], text: str
-    ) -> _Now:
-        """Return what the lines of *moment* share, beginning with this one.
-
-        Only logins move the ordinals on, so the lane is asked first whether it is one.
-        """
-        if moment is None or moment.ambiguous:
-            return _NEVER
-        second = moment.time_us // _SECOND
-        if make(groups, "", "", "", 0, b"", text) is None:
-            return _NEVER
-        counts = self.ordinals.at(second)
-        return _Now(moment, counts, id_tail(moment.year, None, 0), form.time(moment.time_us))
+    def _head(self, form: Form, block: bytes, offset: int) -> Head:
+        """Return what is known of the beginning of a line, ready for a block."""
+        head = self._heads.get(form.maker)
+        if head is None:
+            head = self._heads[form.maker] = Head(form.clock)
+        changed = self.timeline.learn(block, offset)
+        if changed or self.timeline is not head.timeline:
+            head.forget()
+        head.begin(self.timeline, self.ordinals, form.path(self.path), offset)
+        return head
 
     def _long_way(
         self, line: bytes, offset: int, number: int, form: Form, found: list[Any]

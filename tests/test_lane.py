@@ -15,13 +15,20 @@ from logwatch_monitis.grammar import MAX_MESSAGE, interpret, load_rules
 from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.grammar.lane import make_lane
 from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
+from logwatch_monitis.heads import Head, as_number
 from logwatch_monitis.lanes import LOGINS, Express
+from logwatch_monitis.login import Ordinals
 from logwatch_monitis.output import json_line
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.syslog import Timeline, split
 from logwatch_monitis.syslog.years import Years
 
 seeds = st.integers(0, 2**32).map(random.Random)
+
+
+def timeline():
+    """Return the clock of a log whose years are known, in a zone with a repeated hour."""
+    return Timeline.history(ZoneInfo("Europe/Berlin"), Years((0,), (1_795_000_000.0,)))
 
 
 def with_user(line):
@@ -52,11 +59,12 @@ def test_lane_of_any_line(rule, rng):
         lane = make_lane(("f/r", "f", "login"), ["p"], line, defaults, before)
         if lane is None:
             continue
-        match, make = Express(lane).way(LOGINS)
+        take, head = Express(lane).take(LOGINS), Head(as_number)
+        head.begin(timeline(), Ordinals(), "", 0)
         for _ in range(40):
             text = f"Jan  5 03:00:01 web1 p: {grammar_lines.message(rule, rng)}"
-            taken = match(text)
-            login = taken and make(taken.groups(), "", 0, "", 0, text.encode(), text)
+            assert head.turn(text, 0)
+            login = take(text, text.encode(), 0, head)
             if login is not None:
                 said = interpret.match(rule, split(text).message, "web1", "p")
                 assert said == (number, login.user_login, login.host, None, login.fields)
@@ -137,8 +145,7 @@ def hostile_line(lane, rng):
 
 def scanner(rules):
     """Return a scanner of a log whose years are known, in a zone with a repeated hour."""
-    timeline = Timeline.history(ZoneInfo("Europe/Berlin"), Years((0,), (1_795_000_000.0,)))
-    return Scanner(rules, timeline, machine="local", path='/var/log/"a"')
+    return Scanner(rules, timeline(), machine="local", path='/var/log/"a"')
 
 
 WAYS = {}

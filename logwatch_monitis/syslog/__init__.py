@@ -4,7 +4,7 @@ Missing year, zone, summer time, leap day and leap second are decided here and n
 room knows nothing of logins.
 """
 
-from .clock import END, LiveTimeline, Moment, Timeline
+from .clock import END, LiveTimeline, Minute, Moment, Timeline
 from .headers import Split, split
 from .references import gzip_time, reference_time
 from .years import StreamYears, Years, file_years
@@ -14,6 +14,7 @@ __all__ = [
     "END",
     "LiveTimeline",
     "MachineZone",
+    "Minute",
     "Moment",
     "Split",
     "StreamYears",

@@ -21,7 +21,7 @@ from .zones import current_zone
 if TYPE_CHECKING:
     from logwatch_monitis.seams import Clock
 
-__all__ = ["END", "Bound", "LiveTimeline", "Moment", "Timeline", "YearSource"]
+__all__ = ["END", "Bound", "LiveTimeline", "Minute", "Moment", "Timeline", "YearSource"]
 
 END = 1 << 62
 """The offset behind every line: what is known there holds for the whole file."""
@@ -49,6 +49,21 @@ class Moment(NamedTuple):
     ambiguous: bool
 
 
+class Minute(NamedTuple):
+    """What the stamps have in common that a log writes alike within a minute.
+
+    Attributes:
+        time_us: of its second 0, microseconds since the epoch, UTC; seconds count from there.
+        year: as in `Moment`.
+        first, limit: it holds for lines at offsets ``first <= offset < limit``.
+    """
+
+    time_us: int
+    year: int | None
+    first: float
+    limit: float
+
+
 class Bound(NamedTuple):
     """What lies at places ``first <= place < limit`` was written by ``written`` (seconds UTC)."""
 
@@ -67,7 +82,7 @@ class YearSource(Protocol):
     def at(self, place: float) -> Bound:
         """Return by when the line at *place*, an offset, was written."""
 
-    def learn(self, data: bytes, offset: int) -> None:
+    def learn(self, data: bytes, offset: int) -> bool:
         """See `Timeline.learn`."""
 
 
@@ -112,13 +127,18 @@ class Timeline:
         """The years assumed contradict what was read; only a stream can find that out."""
         return self._years.overrun
 
-    def learn(self, data: bytes, offset: int) -> None:
+    def learn(self, data: bytes, offset: int) -> bool:
         """Take note of a block of whole lines before they are resolved.
 
         Streams (`StreamYears`) need every block, in order; for others this does nothing.
+
+        Returns:
+            Whether a `minute` told before may no longer hold.
         """
-        self._years.learn(data, offset)
-        self._limit = self._first
+        changed = self._years.learn(data, offset)
+        if changed:
+            self._limit = self._first
+        return changed
 
     def resolve(self, stamp: str, offset: float = END) -> Moment | None:
         """Return when a line was written, or None if *stamp* is no time.
@@ -137,6 +157,21 @@ class Timeline:
                 self._moment = _new(Moment, (self._midnight + time_us, self._year, False))
                 return self._moment
         return self._read(stamp, offset)
+
+    def minute(self, stamp: str, offset: float = END) -> Minute | None:
+        """Return the minute of a stamp, or None if its seconds cannot simply be counted.
+
+        That is so where clocks change on that day, and where lines may be from another year.
+
+        Args:
+            stamp: `Split.stamp`.
+            offset: as for `resolve`.
+        """
+        at = len(self._left) if self.resolve(stamp, offset) and stamp.startswith(self._left) else 0
+        minute = _MINUTES.get(stamp[at : at + 6])
+        if not at or minute is None:
+            return None
+        return Minute(self._midnight + minute, self._year, self._first, self._limit)
 
     def _time(self, stamp: str) -> int:
         """Return the µs since midnight if the rest of *stamp* is as in the day kept, else -1."""
@@ -209,6 +244,14 @@ class LiveTimeline(Timeline):
             return self._backlog.resolve(stamp, offset)
         return super().resolve(stamp, self._clock.now())
 
+    def minute(self, stamp: str, offset: float = END) -> Minute | None:
+        """See `Timeline.minute`; what is written now is asked for again with the next block."""
+        if offset < self._backlog_end and self._backlog is not None:
+            found = self._backlog.minute(stamp, offset)
+            return found and found._replace(limit=min(found.limit, self._backlog_end))
+        found = super().minute(stamp, offset)
+        return found and found._replace(first=self._backlog_end, limit=END)
+
     def _read(self, stamp: str, place: float) -> Moment | None:
         self._zone = current_zone(self._machine_zone)
         return super()._read(stamp, place)
@@ -229,5 +272,6 @@ class _Now:
             written = max(place, self._after, Path(__file__).stat().st_mtime)
         return Bound(written, place, place + 1)
 
-    def learn(self, data: bytes, offset: int) -> None:
-        """Do nothing: the clock knows."""
+    def learn(self, data: bytes, offset: int) -> bool:
+        """Return that time goes on."""
+        return True

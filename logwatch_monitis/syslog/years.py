@@ -76,8 +76,9 @@ class Years:
         """Return by when the line at this offset was written."""
         return _lookup(self.offsets, self.bounds, place)
 
-    def learn(self, data: bytes, offset: int) -> None:
+    def learn(self, data: bytes, offset: int) -> bool:
         """Do nothing: the file is known."""
+        return False
 
 
 def file_years(
@@ -322,17 +323,18 @@ class StreamYears:
         """Return by when the line at this offset of the last block learned was written."""
         return _lookup(self._offsets, self._bounds, place)
 
-    def learn(self, data: bytes, offset: int) -> None:
+    def learn(self, data: bytes, offset: int) -> bool:
         """Take the next block of whole lines; blocks come in order and without gaps."""
         before = [dated.sample for dated in self._open]
         steady, settled = _without_excursions([*before, *sample_block(data, offset)], self._zone)
         if not steady:
-            return
+            return False
         dated = self._date(steady)
         if self.first is None:
             self.first = dated[0].time
         self._offsets, self._bounds = _bounds(dated, self._end)
         self._open = dated[max(settled - 2, 0) :]
+        return True
 
     def _date(self, steady: Sequence[Sample]) -> list[_Dated]:
         turns, written = _turns(steady), _written(steady)
