@@ -13,31 +13,20 @@ from logwatch_monitis.access import permission_hint
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config import Config
 from logwatch_monitis.counters import Tally
-from logwatch_monitis.errors import NotPermittedError, SetupError
+from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.link import Link
 from logwatch_monitis.output import visible
 from logwatch_monitis.renewal import Reading
 from logwatch_monitis.sightings import Sightings
+from logwatch_monitis.sources.journal import LOG
+from logwatch_monitis.sources.journalctl import permission_error
 from logwatch_monitis.sources.tail import SourceStatus
 from logwatch_monitis.spool import Spool, Summary
 
-__all__ = ["Account", "about", "refuse_denied", "refuse_journal"]
+__all__ = ["Account", "about", "refuse_denied"]
 
 _DENIED = "ermission denied"
-
-
-def refuse_journal(config: Config) -> None:
-    """Refuse a configuration that wants the journal.
-
-    Raises:
-        SetupError: it does.
-    """
-    if config.sources.journal == "yes":
-        raise SetupError(
-            "sources: journal: this version reads files only",
-            "let rsyslog write /var/log/auth.log, and set journal to auto or no",
-        )
 
 
 def refuse_denied(sources: Sequence[SourceStatus]) -> None:
@@ -53,13 +42,15 @@ def refuse_denied(sources: Sequence[SourceStatus]) -> None:
     denied = [s for s in there if s.state == "unreadable" and _DENIED in s.detail]
     if denied and len(denied) == len(there):
         paths = ", ".join(source.log for source in denied)
-        raise NotPermittedError(f"may not read {paths}", permission_hint(denied[0].log))
+        raise NotPermittedError(f"may not read {paths}", _permission_hint(denied[0].log))
 
 
 def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
     """Yield a line about each log, and what to do where one cannot be read."""
     for source in sources:
-        if source.state == "waiting":
+        if source.log == LOG:
+            yield _about_journal(source)
+        elif source.state == "waiting":
             yield f"Waiting for {_named(source.log)} yet"
         elif source.state == "unreadable":
             yield f"Cannot read {source.log}: {source.detail}{_remedy(source)}"
@@ -69,15 +60,25 @@ def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
             yield f"Watching {source.log}"
     if sources and all(source.state == "waiting" for source in sources):
         yield (
-            "None of these files exists: they are written by a syslog daemon such as rsyslog;"
-            " the journal is not read by this version. Name other files with --log PATH"
+            "None of these files exists: they are written by a syslog daemon such as rsyslog."
+            " Name other files with --log PATH, or set 'journal: yes' to read the journal"
         )
+
+
+def _about_journal(source: SourceStatus) -> str:
+    if source.state == "unreadable":
+        return f"Cannot read the journal: {source.detail}"
+    return "Watching the journal of systemd"
 
 
 def _named(log: str) -> str:
     if glob.has_magic(log):
         return f"files like {log}, none exists"
     return f"{log}, which does not exist"
+
+
+def _permission_hint(log: str) -> str:
+    return permission_error().hint if log == LOG else permission_hint(log)
 
 
 def _remedy(source: SourceStatus) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,9 +16,12 @@ from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Clock, Event, Events
+from logwatch_monitis.sources.journal import LOG, Journal, JournalChunk
 from logwatch_monitis.sources.packed import MAGIC_SIZE, packing
+from logwatch_monitis.sources.refusals import Refusals
 from logwatch_monitis.sources.tail import Chunk, SourceStatus, Tail
 from logwatch_monitis.spool import Position, Spool, SpoolDamagedError
+from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
 
@@ -28,6 +31,10 @@ TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
 LOOK_AT_MOST_S = 1.0
 """Logs that are written to all the time must not keep the agent from everything else."""
+PROOF_S = 0.6
+"""So long a file's logins wait for the journal's account of them, which proves who wrote them:
+journald tells of what it was sent within a quarter of a second."""
+_PROVED_KEPT = 1000
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
 
@@ -100,6 +107,7 @@ class Agent:
         rules: the pattern files in force; `use` changes them.
         zone: of times that name none.
         machine: the name for lines that name no machine.
+        journal: where entries of the journal come from, if it is read.
         ignore: says which logins are counted and not sent.
         sent: called after new logins went into the spool, to wake the delivery.
         seen: told the lines of each block and the logins in them, before any is ignored.
@@ -116,12 +124,14 @@ class Agent:
         machine: str,
         clock: Clock,
         events: Events,
+        journal: Journal | None = None,
         ignore: Ignore | None = None,
         sent: Callable[[], None] = lambda: None,
         seen: Callable[[bytes, Sequence[Login]], None] = lambda _data, _logins: None,
         leave: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tail = tail
+        self._journal = journal
         self._spool = spool
         self._rules = rules
         self._zone = zone
@@ -136,6 +146,8 @@ class Agent:
         self._held = _Held()
         self._paused = False
         self._positions_at = clock.monotonic()
+        self._proved: deque[int | None] = deque(maxlen=_PROVED_KEPT)
+        self.refusals = Refusals(clock, events)
         self.logs: dict[str, LogState] = {}
         self.events_by_rule: Counter[str] = Counter()
 
@@ -166,8 +178,10 @@ class Agent:
         if self._paused and not self._flush():
             return False
         more = self._read()
+        self._await_proof()
         if self._held.logins and not self._flush():
             return False
+        self.refusals.tell()
         if self._clock.monotonic() - self._positions_at >= POSITIONS_EVERY_S:
             self.flush()
         return more
@@ -175,15 +189,51 @@ class Agent:
     def _read(self) -> bool:
         begun = self._clock.monotonic()
         seen: set[str] = set()
+        more = self._read_journal()
+        if self._paused:
+            return False
         for chunk in self._tail.read():
             self._take(chunk)
+            self._tail.confirm()
             if self._is_due() and not self._flush():
                 return False
             late = self._clock.monotonic() - begun >= LOOK_AT_MOST_S
             if self._leave() or (late and chunk.log in seen):
                 return True
             seen.add(chunk.log)
-        return False
+        return more
+
+    def _read_journal(self, *, waiting: bool = False) -> bool:
+        """Take what the journal has, or much of it; return whether it has more.
+
+        While files' logins are *waiting* for it, nothing is committed.
+        """
+        if self._journal is None:
+            return False
+        for chunk in self._journal.read():
+            self._take(chunk)
+            self._journal.confirm()
+            if not waiting and self._is_due() and not self._flush():
+                break
+        return self._journal.pending
+
+    def _await_proof(self) -> None:
+        """Wait a moment for the journal's account of what files have just told."""
+        end = self._clock.monotonic() + PROOF_S
+        while self._journal and self._journal.reading and self._unproved():
+            left = end - self._clock.monotonic()
+            if left <= 0 or self._paused or not self._journal.wait(left):
+                return
+            self._read_journal(waiting=True)
+
+    def _unproved(self) -> bool:
+        """Tell whether a login that this machine has just written to a file is not proved yet."""
+        recent = self._clock.now() * 1e6 - WITHIN_US
+        return any(
+            key_of(login) not in self._proved
+            for login in self._held.logins
+            if not login.verified and login.time > recent and login.machine == self._machine
+        )
 
     def _is_due(self) -> bool:
         held = self._held
@@ -193,19 +243,22 @@ class Agent:
 
     def flush(self) -> bool:
         """Commit the positions too that no login has carried along; returns whether it worked."""
-        for log, checkpoint in self._tail.checkpoints().items():
+        journal = self._journal.checkpoints() if self._journal else {}
+        for log, checkpoint in (self._tail.checkpoints() | journal).items():
             self._hold(log, checkpoint)
         return self._flush()
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take(self, chunk: Chunk | JournalChunk) -> None:
         state = self.logs.get(chunk.log) or self._open(chunk)
         scanner = state.scanner
         scanner.path = chunk.path
         if chunk.again:
             scanner.ordinals = Ordinals()
-        if chunk.offset == 0:
+        if chunk.offset == 0 and isinstance(chunk, Chunk):
             scanner.timeline = self._timeline(chunk.path)
         logins = scanner.feed(chunk.data, chunk.offset)
+        if isinstance(chunk, JournalChunk):
+            logins = self._approved(chunk, logins)
         self._seen(chunk.data, logins)
         state.last_line = self._clock.now()
         if logins:
@@ -214,7 +267,13 @@ class Agent:
         self._hold(chunk.log, chunk.checkpoint)
         self._held.size += len(chunk.data)
         state.size += len(chunk.data)
-        self._tail.confirm()
+
+    def _approved(self, chunk: JournalChunk, found: Sequence[Login]) -> list[Login]:
+        """Return the logins of journal entries whose origin is proved; the others are refused."""
+        logins, refused = chunk.entries.approve(found)
+        self.refusals.note(refused)
+        self._proved.extend(map(key_of, logins))
+        return logins
 
     def _timeline(self, path: str) -> Timeline:
         """Return the clock of a file met at its first byte: what it holds already may be old."""
@@ -232,7 +291,7 @@ class Agent:
         self._held.ignored += len(logins) - len(kept)
         self.events_by_rule.update(login.rule for login in logins)
 
-    def _open(self, chunk: Chunk) -> LogState:
+    def _open(self, chunk: Chunk | JournalChunk) -> LogState:
         scanner = Scanner(
             self._rules,
             Timeline.live(self._zone, self._clock),
@@ -272,7 +331,15 @@ class Agent:
 
     def sources(self) -> list[dict[str, Any]]:
         """Return what ``status`` shows of each source; times are seconds since the epoch."""
-        return [self._source(status) for status in self._tail.statuses()]
+        return [self._source(status) for status in self.statuses()]
+
+    def statuses(self) -> list[SourceStatus]:
+        """Return what can be said about each log, the journal included."""
+        return [*self._tail.statuses(), *([self._journal.status()] if self._journal else [])]
+
+    def follow(self, journal: Journal | None) -> None:
+        """Read this journal from now on, or none."""
+        self._journal = journal
 
     def _source(self, status: SourceStatus) -> dict[str, Any]:
         state = self.logs.get(status.log)
@@ -288,6 +355,7 @@ class Agent:
             "last_login": state.last_login if state else None,
             "lines": state.scanner.counts.lines if state else 0,
             "bytes": state.size if state else 0,
+            "refused": self.refusals.count if status.log == LOG else None,
         }
 
 

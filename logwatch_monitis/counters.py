@@ -20,6 +20,7 @@ from logwatch_monitis.sources.events import (
     FileTruncated,
     LineTooLong,
 )
+from logwatch_monitis.sources.journal_events import JournalGap
 
 __all__ = ["CountingTransport", "Histogram", "Tally"]
 
@@ -94,8 +95,8 @@ class Tally:
         self.losses["truncated"] += 1
         self.rotations[event.log] += 1
 
-    def gap(self, _event: FileGap) -> None:
-        """Count a file that went away before it was read to its end."""
+    def gap(self, _event: FileGap | JournalGap) -> None:
+        """Count a file, or entries of the journal, that went away before they were read."""
         self.losses["gap"] += 1
 
     def overlong(self, _event: LineTooLong) -> None:
@@ -127,6 +128,7 @@ _COUNTED: Mapping[type[Event], Callable[[Tally, Any], None]] = {
     FileReplaced: Tally.rotated,
     FileTruncated: Tally.truncated,
     FileGap: Tally.gap,
+    JournalGap: Tally.gap,
     LineTooLong: Tally.overlong,
     Delivered: Tally.delivered,
     DeliveryFailed: Tally.failed,

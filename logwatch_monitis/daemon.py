@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from logwatch_monitis import config as configs
-from logwatch_monitis.account import Account, about, refuse_denied, refuse_journal
+from logwatch_monitis.account import Account, about, refuse_denied
 from logwatch_monitis.agent import Agent, Ignore
 from logwatch_monitis.config import Config
 from logwatch_monitis.control import Control
@@ -32,6 +32,7 @@ from logwatch_monitis.seams import Clock, SystemClock, ThreadWaker
 from logwatch_monitis.sending import monitor_directory, open_spool
 from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.signals import Signals
+from logwatch_monitis.sources.journal import LOG, Journal, check_choice, is_wanted
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError
@@ -71,7 +72,6 @@ def run(
         SetupError: something must be put right first.
         StateError: the state directory cannot be used.
     """
-    refuse_journal(config)
     keep_memory_private()
     clock, waker = SystemClock(), ThreadWaker()
     signals = Signals(waker)
@@ -92,8 +92,16 @@ def run(
     return 0
 
 
+RECOVER_S = 7 * 86_400.0
+"""How much of the journal is read again after a loss of the state: as much as a log file that is
+rotated weekly holds."""
+
+
 class _Daemon:
     """The parts of a running agent, and the loop's body."""
+
+    _agent: Agent
+    _journal: Journal | None
 
     def __init__(
         self,
@@ -123,7 +131,7 @@ class _Daemon:
         self._recovering = self._spool.recovered
         self._open_logs(from_start=from_start or self._recovering)
         self._stack.callback(self._close_logs)
-        refuse_denied(self._tail.statuses())
+        refuse_denied(self._agent.statuses())
         self._account = Account(self._config, self._holder, self._spool, self._clock.now())
         self._account.agent = self._agent
         self._account.sightings = self._sightings
@@ -189,7 +197,7 @@ class _Daemon:
             LogwatchError: the monitor cannot be changed; everything else is in force.
         """
         new, fixed = split_fixed(self._config, found)
-        refuse_journal(new)
+        check_choice(new.sources.journal)
         Link.check_keys(new)
         if not self._read_patterns(new):
             return
@@ -209,6 +217,12 @@ class _Daemon:
         self._agent.flush()
         saved = {log: row.checkpoint for log, row in self._spool.positions().items()}
         self._tail.change(new.sources.files, saved)
+        old, wanted = self._journal, new.sources.journal != "no"
+        if old is None or not wanted:
+            self._journal = self._open_journal(new, saved, from_start=False)
+            self._agent.follow(self._journal)
+            if old:
+                old.close()
         self._agent.flush()
 
     def _read_patterns(self, new: Config | None = None) -> bool:
@@ -240,7 +254,7 @@ class _Daemon:
         self.look()
         with suppress(SpoolDamagedError):
             self._agent.flush()
-        for line in about(self._tail.statuses()):
+        for line in about(self._agent.statuses()):
             say(line)
         page = self._link.page
         if not page:
@@ -266,7 +280,7 @@ class _Daemon:
         Raises:
             LockHeldError: the whole state was removed, and another agent has begun anew there.
         """
-        old = self._tail
+        old, journal = self._tail, self._journal
         try:
             if not self._lock.stands():
                 self._take_lock()
@@ -274,6 +288,8 @@ class _Daemon:
         except StateError:
             return False
         old.close()
+        if journal:
+            journal.close()
         self._account.agent = self._agent
         return True
 
@@ -295,8 +311,10 @@ class _Daemon:
             events=self._events,
             from_start=from_start,
         )
+        self._journal = self._open_journal(self._config, saved, from_start=from_start)
         self._agent = Agent(
             tail=self._tail,
+            journal=self._journal,
             spool=self._spool,
             rules=self._holder.rules,
             zone=local_zone(self._config.timezone),
@@ -309,11 +327,35 @@ class _Daemon:
             leave=self._leave,
         )
 
+    def _open_journal(
+        self, config: Config, saved: Mapping[str, str], *, from_start: bool
+    ) -> Journal | None:
+        """Return the journal, being read, if it is to be.
+
+        Raises:
+            SetupError: it is, and there is no journalctl.
+        """
+        if not is_wanted(config.sources, self._logs, known=LOG in saved):
+            return None
+        since = self._clock.now() - RECOVER_S if self._recovering else None
+        journal = Journal(
+            saved.get(LOG),
+            clock=self._clock,
+            events=self._events,
+            wake=self._waker.wake,
+            from_start=from_start,
+            since=since,
+        )
+        journal.begin()
+        return journal
+
     def _wake_sender(self) -> None:
         self._link.wake()
 
     def _close_logs(self) -> None:
         self._tail.close()
+        if self._journal:
+            self._journal.close()
 
     def _concerns(self, path: str) -> bool:
         return self._tail.concerns(path)

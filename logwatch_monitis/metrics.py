@@ -160,6 +160,13 @@ FIGURES = (
         ("reason",),
         _tallied("losses"),
     ),
+    Figure(
+        "logwatch_logins_refused_total",
+        "counter",
+        "Logins that the journal does not prove, forged ones among them.",
+        ("source",),
+        _source("refused"),
+    ),
     Figure("logwatch_events_total", "counter", "Logins found.", ("service", "rule"), _events),
     Figure(
         "logwatch_lines_unmatched_total",

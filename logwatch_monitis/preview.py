@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from logwatch_monitis.account import about, refuse_denied, refuse_journal
+from logwatch_monitis.account import about, refuse_denied
 from logwatch_monitis.config import Config
 from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.login import Login
 from logwatch_monitis.observe import LogEvents
 from logwatch_monitis.output import Writer
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.seams import SystemClock, ThreadWaker
+from logwatch_monitis.seams import Events, SystemClock, ThreadWaker
 from logwatch_monitis.signals import Signals
-from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.journal import Journal, JournalChunk, is_wanted
+from logwatch_monitis.sources.refusals import Refusals
+from logwatch_monitis.sources.tail import Chunk, SourceStatus, Tail
 from logwatch_monitis.sources.watch import Watcher
 from logwatch_monitis.syslog import Timeline, local_zone
 
@@ -37,32 +40,78 @@ def print_logins(
     Raises:
         NotPermittedError: none of the logs may be read.
     """
-    refuse_journal(config)
-    clock, waker = SystemClock(), ThreadWaker()
+    waker = ThreadWaker()
     events = LogEvents(level=config.log.number, form=config.log.format)
-    signals, zone = Signals(waker), local_zone(config.timezone)
-    scanners: dict[str, Scanner] = {}
-    files = tuple(logs) or config.sources.files
-    tail = Tail(files, {}, clock=clock, events=events, from_start=from_start)
-    refuse_denied(tail.statuses())
-    watcher = Watcher(waker.wake, events, tail.concerns)
+    signals = Signals(waker)
     with ExitStack() as stack:
-        stack.enter_context(signals.listening())
-        stack.callback(tail.close)
+        preview = _Preview(config, rules, logs, waker, events, from_start=from_start)
+        stack.callback(preview.close)
+        watcher = Watcher(waker.wake, events, preview.tail.concerns)
         stack.callback(watcher.close)
-        introduced = False
+        stack.enter_context(signals.listening())
+        refuse_denied(preview.statuses())
+        for line in about(preview.statuses()):
+            say(line)
         while not signals.stop:
-            for chunk in tail.read():
-                if chunk.log not in scanners:
-                    timeline = Timeline.live(zone, clock)
-                    scanners[chunk.log] = Scanner(
-                        rules, timeline, machine=config.machine, path=chunk.path
-                    )
-                writer.write(scanners[chunk.log].feed(chunk.data, chunk.offset))
-            for line in () if introduced else about(tail.statuses()):
-                say(line)
-            introduced = True
-            watcher.watch(tail.directories())
+            for logins in preview.look():
+                writer.write(logins)
+            watcher.watch(preview.tail.directories())
             waker.wait(LOOK_EVERY_S)
     writer.close()
     return 0
+
+
+class _Preview:
+    """What is read, and a scanner for each log."""
+
+    def __init__(
+        self,
+        config: Config,
+        rules: RuleSet,
+        logs: Sequence[str],
+        waker: ThreadWaker,
+        events: Events,
+        *,
+        from_start: bool,
+    ) -> None:
+        self._config = config
+        self._rules = rules
+        self._clock = SystemClock()
+        self._scanners: dict[str, Scanner] = {}
+        files = tuple(logs) or config.sources.files
+        self.tail = Tail(files, {}, clock=self._clock, events=events, from_start=from_start)
+        self._journal: Journal | None = None
+        self._refusals = Refusals(self._clock, events)
+        if is_wanted(config.sources, logs):
+            self._journal = Journal(
+                None, clock=self._clock, events=events, wake=waker.wake, from_start=from_start
+            )
+            self._journal.begin()
+
+    def statuses(self) -> list[SourceStatus]:
+        """Return what can be said about each log."""
+        return [*self.tail.statuses(), *([self._journal.status()] if self._journal else [])]
+
+    def look(self) -> Iterator[Sequence[Login]]:
+        """Yield the logins that are there now."""
+        for entries in self._journal.read() if self._journal else ():
+            logins, refused = entries.entries.approve(self._found(entries))
+            self._refusals.note(refused)
+            yield logins
+        for chunk in self.tail.read():
+            yield self._found(chunk)
+
+    def close(self) -> None:
+        """Close what is read."""
+        self.tail.close()
+        if self._journal:
+            self._journal.close()
+
+    def _found(self, chunk: Chunk | JournalChunk) -> list[Login]:
+        scanner = self._scanners.get(chunk.log)
+        if scanner is None:
+            timeline = Timeline.live(local_zone(self._config.timezone), self._clock)
+            scanner = self._scanners[chunk.log] = Scanner(
+                self._rules, timeline, machine=self._config.machine, path=chunk.path
+            )
+        return scanner.feed(chunk.data, chunk.offset)

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from logwatch_monitis.config import Sources
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.sources.journal_events import (
@@ -29,7 +30,7 @@ from logwatch_monitis.sources.journal_record import Batch, Entry, gap_between, s
 from logwatch_monitis.sources.journalctl import Child, command, denied, output, permission_error
 from logwatch_monitis.sources.tail import SourceStatus
 
-__all__ = ["LOG", "Journal", "JournalChunk", "Place", "is_wanted"]
+__all__ = ["LOG", "Journal", "JournalChunk", "Place", "check_choice", "is_wanted"]
 
 LOG = "journal"
 """The journal's name among the logs: of its position, its status, and of its logins' source."""
@@ -37,6 +38,7 @@ VERSION = 1
 FIRST_DELAY_S = 1.0
 LAST_DELAY_S = 60.0
 _CHUNK = 1024 * 1024
+_CHUNKS_A_LOOK = 4
 _LAST_ENTRY_S = 30.0
 
 
@@ -93,22 +95,32 @@ class JournalChunk(NamedTuple):
     again: bool
 
 
-def is_wanted(choice: str, files: Sequence[str], *, known: bool) -> bool:
+def is_wanted(sources: Sources, logs: Sequence[str] = (), *, known: bool = False) -> bool:
     """Tell whether the journal is to be read.
 
     ``auto`` reads it where no file of the list exists, and goes on with it if it was read before:
     a file that appears later need not hold all that the journal does.
 
     Args:
-        choice: ``auto``, ``yes`` or ``no``.
-        files: paths and globs that are watched.
+        sources: what is configured.
+        logs: files named by hand, which stand in for what ``auto`` would find.
         known: the journal was read before with this state.
     """
-    if choice != "auto":
-        return choice == "yes"
-    if shutil.which("journalctl") is None:
+    if sources.journal != "auto":
+        return sources.journal == "yes"
+    if logs or shutil.which("journalctl") is None:
         return False
-    return known or not any(map(_exists, files))
+    return known or not any(map(_exists, sources.files))
+
+
+def check_choice(choice: str) -> None:
+    """See whether the journal can be read where it has to be.
+
+    Raises:
+        SetupError: there is no journalctl.
+    """
+    if choice == "yes":
+        command()
 
 
 def _exists(pattern: str) -> bool:
@@ -130,9 +142,10 @@ class Journal:
         events: Events,
         wake: Callable[[], None],
         from_start: bool = False,
+        since: float | None = None,
         options: Sequence[str] = (),
     ) -> None:
-        """Prepare; the first `read` starts journalctl.
+        """Prepare; `begin` or the first `read` starts journalctl.
 
         Args:
             saved: the last committed checkpoint; None when it is first configured, and then it is
@@ -141,14 +154,15 @@ class Journal:
             events: told whatever happens.
             wake: called from another thread when there is something to read.
             from_start: without a saved place, read from the first entry.
+            since: without a saved place, read from that moment on (seconds since the epoch).
             options: more for journalctl, such as another directory.
         """
         self._clock = clock
         self._events = events
         self._wake = wake
         self._options = tuple(options)
-        self._place: Place | None = Place() if from_start else None
-        self._since: int | None = None
+        self._place = Place() if from_start or since is not None else None
+        self._since = None if since is None else int(since * 1_000_000)
         self._child: Child | None = None
         self._entries = JsonEntries()
         self._expected = ""
@@ -161,10 +175,19 @@ class Journal:
         self._started = 0.0
         self._last_read: float | None = None
         if saved is not None:
-            self._place = self._loaded(saved)
+            self._place, self._since = self._loaded(saved), None
+
+    def begin(self) -> None:
+        """Start journalctl, so that the place is known that is read from.
+
+        Raises:
+            SetupError: there is none.
+        """
+        command()
+        self._start()
 
     def read(self) -> Iterator[JournalChunk]:
-        """Yield what is there now.
+        """Yield what is there now, but for what is more than a few chunks (`pending`).
 
         A chunk counts as taken when the next one is asked for, or at `confirm`.
         """
@@ -173,7 +196,9 @@ class Journal:
             self.confirm()
         if self._child is None:
             self._start()
-        while self._child and (found := self._batch(self._child)):
+        for _ in range(_CHUNKS_A_LOOK):
+            if self._child is None or (found := self._batch(self._child)) is None:
+                break
             self._given = found
             yield found[0]
             self.confirm()
@@ -202,6 +227,11 @@ class Journal:
         held = self._child.held if self._child else 0
         state = "unreadable" if self._trouble else "reading"
         return SourceStatus(LOG, state, self._trouble, number, number + held, 0, self._last_read)
+
+    @property
+    def pending(self) -> bool:
+        """Whether more is there already."""
+        return self._child is not None and self._child.held > 0
 
     @property
     def reading(self) -> bool:

@@ -92,7 +92,7 @@ def _inside(directory: Path) -> list[Path]:
 def permission_error() -> NotPermittedError:
     """Return the error for somebody who may not read the journal."""
     return NotPermittedError(
-        "the journal may not be read",
+        "the journal may not be read: permission denied",
         "sudo adduser YOU systemd-journal, then log in again; or start it with sudo",
     )
 
