@@ -82,7 +82,7 @@ class YearSource(Protocol):
     def at(self, place: float) -> Bound:
         """Return by when the line at *place*, an offset, was written."""
 
-    def learn(self, data: bytes, offset: int) -> bool:
+    def learn(self, data: bytes, offset: int, /) -> bool:
         """See `Timeline.learn`."""
 
 
@@ -272,6 +272,6 @@ class _Now:
             written = max(place, self._after, Path(__file__).stat().st_mtime)
         return Bound(written, place, place + 1)
 
-    def learn(self, data: bytes, offset: int) -> bool:
+    def learn(self, _data: bytes, _offset: int, /) -> bool:
         """Return that time goes on."""
         return True

@@ -76,7 +76,7 @@ class Years:
         """Return by when the line at this offset was written."""
         return _lookup(self.offsets, self.bounds, place)
 
-    def learn(self, data: bytes, offset: int) -> bool:
+    def learn(self, _data: bytes, _offset: int, /) -> bool:
         """Do nothing: the file is known."""
         return False
 
