@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from logwatch_monitis.errors import SetupError
 
-__all__ = ["Credential", "Secret", "read_secret_file", "without_keys"]
+__all__ = ["Credential", "Secret", "check_mode", "read_secret_file", "without_keys"]
 
 _PREFIX = "LOGWATCH_MONITIS_"
 _API_KEY = f"{_PREFIX}API_KEY"
@@ -69,6 +69,8 @@ class Credential:
     def find(self, environ: Mapping[str, str] = os.environ) -> Secret | None:
         """Return the key from the nearest source, or None if there is none.
 
+        A blank systemd credential is none: a unit needs something to hand over without a file.
+
         Raises:
             SetupError: a file that is named cannot be read, is empty, or is open to others.
         """
@@ -79,7 +81,7 @@ class Credential:
             return read_secret_file(path)
         if directory := environ.get("CREDENTIALS_DIRECTORY"):
             credential = Path(directory, self.name)
-            if credential.exists():
+            if credential.exists() and credential.read_bytes().strip():
                 return _read(str(credential), guarded=False)
         return read_secret_file(self.file) if self.file else self.value
 
@@ -121,14 +123,18 @@ def _read(path: str, *, guarded: bool) -> Secret:
     try:
         with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
             if guarded:
-                _check_mode(path, os.fstat(file.fileno()))
+                check_mode(path, os.fstat(file.fileno()))
             return _parse(path, file.read(_MAX_BYTES))
     except OSError as error:
         raise SetupError(f"cannot read the key file {path}: {error.strerror}") from None
 
 
-def _check_mode(path: str, status: os.stat_result) -> None:
-    """Refuse a file that others can read; pipes such as a shell's ``<(command)`` have no others."""
+def check_mode(path: str, status: os.stat_result) -> None:
+    """Refuse a file that others can read; pipes such as a shell's ``<(command)`` have no others.
+
+    Raises:
+        SetupError: they can.
+    """
     allowed = 0o740 if status.st_uid == 0 else 0o700
     if stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) & ~allowed:
         raise SetupError(f"the key file {path} can be read by others", f"chmod 600 {path}")

@@ -148,7 +148,7 @@ def test_what_has_no_column_is_kept_too(tmp_path):
 
     async def scenario(store, monitor):
         await store.add_results(monitor, [Result(NOW, {"load": "3", "host": "a\ud800b"})])
-        return await store.read(monitor_results, monitor, NOW, NOW + 1)
+        return await store.read(lambda c: list(monitor_results(c, monitor, NOW, NOW + 1)))
 
     assert [(NOW, {"host": "a?b", "load": "3"})] == in_store(tmp_path, scenario)
 

@@ -207,6 +207,7 @@ RESULTS = st.builds(
     st.integers(0, wire.MAX_CHECKTIME),
     st.dictionaries(names, texts, min_size=1),
     st.dictionaries(names, st.one_of(texts, st.booleans(), st.none(), st.integers())),
+    others=st.just(()),
 )
 
 
@@ -250,11 +251,19 @@ def test_batch_refuses(text, message):
 
 
 def test_additional():
-    """Additional results are an array with one flat object; several are merged."""
+    """Additional results are an array of flat objects, each kept; one alone needs no array."""
     assert wire.encode_additional({}) == "[]"
-    assert wire.decode_additional(wire.encode_additional({"id": "x"})) == {"id": "x"}
-    assert wire.decode_additional('[{"a":1},{"a":2,"b":3}]') == {"a": 1, "b": 3}
-    assert wire.decode_additional("") == {}
+    assert wire.decode_additional(wire.encode_additional({"id": "x"})) == [{"id": "x"}]
+    assert wire.decode_additional('[{"a":1},{"a":2,"b":3}]') == [{"a": 1}, {"a": 2, "b": 3}]
+    assert wire.decode_additional('{"a":1}') == [{"a": 1}]
+    assert wire.decode_additional("") == []
+
+
+@pytest.mark.parametrize("text", ["[NaN]", '[{"a":Infinity}]', '[{"a":1e999}]', "[1]", '[{"a":{}}]'])
+def test_additional_refuses(text):
+    """What JSON does not have, and what is not flat, is refused."""
+    with pytest.raises(ValueError, match="JSON"):
+        wire.decode_additional(text)
 
 
 def test_parse_params():

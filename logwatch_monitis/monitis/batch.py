@@ -3,19 +3,22 @@
 It says so with the response header `ANNOUNCE` on every answer. To any other server nothing here is
 ever sent.
 
-* ``addResult`` takes ``additionalResults``, a name the protocol has, as a JSON array with one flat
-  object: ``id``, ``machine``, ``kind``, ``verified``, ``method``, ``agent``.
+* ``addResult`` takes ``additionalResults``, a name the protocol has, as a JSON array whose first
+  object is flat and holds ``id``, ``machine``, ``kind``, ``verified``, ``method``, ``agent``.
 * The action ``addResults`` takes ``monitorId`` and ``results``, a JSON array of objects
   ``{"checktime":1310578200000,"results":"user_login:…;host:…;srv:…","additionalResults":[{…}]}``,
   signed like every POST. All of them are stored or none; the reply's ``data`` is how many were
   taken, those included that the monitor had already (it knows them by ``id``).
+* The action ``forgetUser`` takes ``user`` and erases all results of that ``user_login``; the
+  reply's ``data`` is how many there were.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from .lists import decode_results, encode_results
 
@@ -23,20 +26,26 @@ __all__ = [
     "ADD_RESULTS",
     "ANNOUNCE",
     "ANNOUNCEMENT",
+    "FORGET_USER",
     "MAX_BATCH",
     "MAX_CHECKTIME",
+    "MAX_OBJECTS",
     "Result",
     "decode_additional",
     "decode_batch",
     "encode_additional",
     "encode_batch",
     "is_ours",
+    "make_result",
+    "parse_value",
 ]
 
 ANNOUNCE = "x-logwatch-monitis"
 ANNOUNCEMENT = "1"
 ADD_RESULTS = "addResults"
+FORGET_USER = "forgetUser"
 MAX_BATCH = 500
+MAX_OBJECTS = 1_000
 MAX_CHECKTIME = 253_402_300_799_999  # the last millisecond of the year 9999
 
 _NESTED = frozenset({dict, list})
@@ -50,11 +59,13 @@ class Result(NamedTuple):
         checktime: milliseconds since the epoch, UTC.
         values: by the name of the result parameter.
         additional: what only our own monitor is told, flat; empty for none.
+        others: further flat objects of ``additionalResults``, which any monitor may be told.
     """
 
     checktime: int
     values: Mapping[str, str]
     additional: Mapping[str, Any] = {}
+    others: Sequence[Mapping[str, Any]] = ()
 
 
 def is_ours(headers: Mapping[str, str]) -> bool:
@@ -62,18 +73,18 @@ def is_ours(headers: Mapping[str, str]) -> bool:
     return headers.get(ANNOUNCE) == ANNOUNCEMENT
 
 
-def encode_additional(additional: Mapping[str, Any]) -> str:
-    """Return parameter ``additionalResults``: a JSON array with *additional* in it."""
-    return _encode([additional] if additional else [])
+def encode_additional(*objects: Mapping[str, Any]) -> str:
+    """Return parameter ``additionalResults``: a JSON array of the *objects* that are not empty."""
+    return _encode([one for one in objects if one])
 
 
-def decode_additional(text: str) -> dict[str, Any]:
-    """Return the flat object in ``additionalResults``; several are merged, the first one wins.
+def decode_additional(text: str) -> list[dict[str, Any]]:
+    """Return the flat objects of a JSON array, or the one that stands alone; none for no text.
 
     Raises:
-        ValueError: not a JSON array of flat objects.
+        ValueError: not a JSON array of flat objects, or more than `MAX_OBJECTS`.
     """
-    return _additional(_json(text)) if text else {}
+    return _objects(parse_value(text)) if text else []
 
 
 def encode_batch(results: Iterable[Result]) -> str:
@@ -83,7 +94,7 @@ def encode_batch(results: Iterable[Result]) -> str:
             {
                 "checktime": result.checktime,
                 "results": encode_results(result.values),
-                "additionalResults": [result.additional] if result.additional else [],
+                "additionalResults": [one for one in (result.additional, *result.others) if one],
             }
             for result in results
         ]
@@ -96,7 +107,7 @@ def decode_batch(text: str) -> list[Result]:
     Raises:
         ValueError: not such a list, empty, or longer than `MAX_BATCH`; the text names the entry.
     """
-    rows = _json(text)
+    rows = parse_value(text)
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_BATCH:
         raise ValueError(f"results must be a JSON array of 1 to {MAX_BATCH} objects")
     return [_result(row, number) for number, row in enumerate(rows)]
@@ -106,35 +117,60 @@ def _result(row: object, number: int) -> Result:
     match row:
         case {"checktime": int(checktime), "results": str(results)} if _is_time(checktime):
             try:
-                return Result(checktime, decode_results(results), _additional_of(row))
+                return make_result(checktime, decode_results(results), _objects_of(row))
             except ValueError as error:
                 raise ValueError(f"entry {number}: {error}") from None
     raise ValueError(f"entry {number}: an object with checktime and results is wanted")
 
 
-def _additional_of(row: Any) -> dict[str, Any]:
-    return _additional(row.get("additionalResults", []))
+def make_result(
+    checktime: int, values: Mapping[str, str], objects: Sequence[Mapping[str, Any]]
+) -> Result:
+    """Return a result as a request holds it: the first additional object has the facts."""
+    return Result(checktime, values, objects[0] if objects else {}, tuple(objects[1:]))
+
+
+def _objects_of(row: Any) -> list[dict[str, Any]]:
+    return _objects(row.get("additionalResults", []))
 
 
 def _is_time(checktime: int) -> bool:
     return not isinstance(checktime, bool) and 0 <= checktime <= MAX_CHECKTIME
 
 
-def _additional(rows: object) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for row in rows if isinstance(rows, list) else [rows]:
-        if not isinstance(row, dict) or not _flat(row.values()):
-            raise ValueError("additionalResults must be a JSON array of flat objects")
-        merged = row | merged
-    return merged
+def _objects(rows: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = rows if isinstance(rows, list) else [rows]
+    if not all(map(_is_flat, found)):
+        raise ValueError("additionalResults must be a JSON array of flat objects")
+    if len(found) > MAX_OBJECTS:
+        raise ValueError(f"additionalResults must not hold more than {MAX_OBJECTS} objects")
+    return found
 
 
-def _flat(values: Iterable[object]) -> bool:
-    return _NESTED.isdisjoint(map(type, values))
+def _is_flat(row: object) -> bool:
+    return isinstance(row, dict) and _NESTED.isdisjoint(map(type, row.values()))
 
 
-def _json(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """Return the value of a stranger's JSON text.
+
+    Raises:
+        ValueError: not JSON, which has neither NaN nor Infinity, or nested too deeply.
+    """
     try:
-        return json.loads(text)
+        return _decode(text)
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(f"{text} is too large")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

@@ -160,15 +160,16 @@ class MonitisClient:
         self._post({"action": "deleteMonitor", "monitorId": monitor_id})
 
     def add_result(self, monitor_id: str, result: Result) -> None:
-        """Store one result; what is additional goes to our own monitor only."""
+        """Store one result; its ``additional`` goes to our own monitor only, ``others`` to any."""
         params = {
             "action": "addResult",
             "monitorId": monitor_id,
             "checktime": str(result.checktime),
             "results": encode_results(result.values),
         }
-        if self.ours and result.additional:
-            params["additionalResults"] = encode_additional(result.additional)
+        objects = [result.additional if self.ours else {}, *result.others]
+        if any(objects):
+            params["additionalResults"] = encode_additional(*objects)
         self._post(params)
 
     def add_results(self, monitor_id: str, results: Sequence[Result]) -> None:

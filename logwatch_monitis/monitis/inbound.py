@@ -94,15 +94,17 @@ def wants_xml(params: Mapping[str, str]) -> bool:
     return params.get("output", "").lower() == "xml"
 
 
-def parse_checktime(text: str) -> int:
+def parse_checktime(text: str, name: str = "checktime") -> int:
     """Return milliseconds since the epoch; a value that small that it must be seconds is taken so.
+
+    The *name* of the parameter stands in errors.
 
     Raises:
         ValueError: no whole number, or beyond the year 9999.
     """
     if not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004
-        raise ValueError("checktime must be milliseconds since 1970")
+        raise ValueError(f"{name} must be milliseconds since 1970")
     value = int(text) * (1000 if int(text) < _SECONDS_UNTIL else 1)
     if value > MAX_CHECKTIME:
-        raise ValueError("checktime lies beyond the year 9999")
+        raise ValueError(f"{name} lies beyond the year 9999")
     return value

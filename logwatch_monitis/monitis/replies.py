@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -18,9 +19,17 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_NAME = re.compile(r"[^\w.-]|^(?=[^A-Za-z_])", re.ASCII)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def render_json(value: Any) -> bytes:
-    """Return *value* on one line without blanks; keys keep their order (``data`` is last)."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    """Return *value* on one line without blanks; keys keep their order (``data`` is last).
+
+    An iterator is an array whose members are taken one by one.
+    """
+    if isinstance(value, Iterator):
+        return f"[{','.join(map(_encode, value))}]".encode("ascii")
+    return _encode(value).encode("ascii")
 
 
 def render_xml(root: str, value: Any, item: str = "item") -> bytes:
@@ -28,23 +37,20 @@ def render_xml(root: str, value: Any, item: str = "item") -> bytes:
 
     Characters that XML cannot hold become U+FFFD, those that a name cannot hold become ``_``.
     """
-    parts: list[str] = []
-    _render(parts, root, value, item)
-    return "".join(parts).encode()
+    return _element(root, value, item).encode()
 
 
-def _render(parts: list[str], name: str, value: Any, item: str) -> None:
+def _element(name: str, value: Any, item: str) -> str:
     name = _NOT_NAME.sub("_", name) or "_"
-    parts.append(f"<{name}>")
+    return f"<{name}>{_content(value, item)}</{name}>"
+
+
+def _content(value: Any, item: str) -> str:
     if isinstance(value, dict):
-        for key, inner in value.items():
-            _render(parts, key, inner, "item")
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _render(parts, item, inner, "item")
-    elif value is not None:
-        parts.append(escape(_NOT_XML.sub("\ufffd", _text(value))))
-    parts.append(f"</{name}>")
+        return "".join([_element(key, inner, "item") for key, inner in value.items()])
+    if isinstance(value, list | tuple | Iterator):
+        return "".join([_element(item, inner, "item") for inner in value])
+    return "" if value is None else escape(_NOT_XML.sub("\ufffd", _text(value)))
 
 
 def _text(value: Any) -> str:

@@ -3,20 +3,22 @@
 Old clients cut answers by position, so JSON is compact, on one line, with ``data`` last. What is
 wrong with a request is told with HTTP status 200, as the service did: ``{"error":…}`` to a read,
 ``{"status":…}`` to a write. Other status codes stand for what is no matter of the protocol: method,
-size, a store that cannot write.
+size, too many wrong keys, a store that cannot work.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from logwatch_monitis.monitis.wire import (
     ANNOUNCE,
     ANNOUNCEMENT,
     API_PATH,
+    AUTHENTICATION_FAILURE,
     CUSTOM_PATH,
     INVALID_ACTION,
     parse_params,
@@ -25,12 +27,13 @@ from logwatch_monitis.monitis.wire import (
     wants_xml,
 )
 
+from .accounts import Accounts
 from .asgi import Headers, Receive, Scope, Send, TooLargeError, from_elsewhere, read_body, respond
-from .auth import Authenticator
+from .auth import Denied
+from .limits import Attempts, network_of
 from .reads import READS, Answer, Params, Read
-from .store import Store
 from .writer import Refused
-from .writes import ADDING, WRITES, Write
+from .writes import CHANGING, WRITES, Write
 
 __all__ = ["MAX_BODY", "PATHS", "Api"]
 
@@ -38,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 PATHS = frozenset({API_PATH, CUSTOM_PATH, f"{API_PATH}/", f"{CUSTOM_PATH}/"})
 MAX_BODY = 4 * 1024 * 1024
+WRONG_AT_ONCE = 20
+WRONG_EACH = 3.0
+PASSWORDS_AT_ONCE = 5
+PASSWORDS_EACH = 30.0
 
 _HEADERS = (
     (ANNOUNCE.encode(), ANNOUNCEMENT.encode()),
@@ -46,6 +53,7 @@ _HEADERS = (
 )
 _JSON = (*_HEADERS, (b"content-type", b"application/json; charset=utf-8"))
 _XML = (*_HEADERS, (b"content-type", b"application/xml; charset=utf-8"))
+_POST_ONLY = ((b"allow", b"GET, POST"),)
 
 
 class Reply(NamedTuple):
@@ -53,80 +61,138 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes
+    headers: Headers = ()
+
+
+class _Style(NamedTuple):
+    """How a request wants to be told what is wrong."""
+
+    xml: bool = False
+    write: bool = True
+
+    def failure(self, status: int, message: str, headers: Headers = ()) -> Reply:
+        """Return the answer to a request that was not done."""
+        if self.write:
+            answer = Answer({"status": message}, "result")
+        elif self.xml:
+            answer = Answer(message, "error")
+        else:
+            answer = Answer({"error": message}, "error")
+        return Reply(status, _rendered(answer, xml=self.xml), headers)
 
 
 class Api:
     """The ASGI application at `PATHS`."""
 
-    def __init__(
-        self, store: Store, authenticator: Authenticator, changed: Callable[[], None]
-    ) -> None:
-        """Call *changed* whenever results were stored."""
-        self._store = store
-        self._auth = authenticator
-        self._changed = changed
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._attempts = Attempts(WRONG_AT_ONCE, WRONG_EACH)
+        self._passwords = Attempts(PASSWORDS_AT_ONCE, PASSWORDS_EACH, trusting=False)
+        self._one_password = asyncio.Lock()
+        self._gates: Mapping[str, Callable[[Params], Awaitable[Answer]]] = {
+            "authToken": self._token,
+            "secretkey": self._secret,
+            "apikey": self._keys,
+            "userkey": self._keys,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        xml = False
+        style = _Style()
         try:
             if problem := _problem(scope):
                 reply = problem
             else:
                 params = await _read_params(scope, receive)
-                xml = wants_xml(params)
-                reply = await self._act(scope["method"], params, xml=xml)
+                style = _Style(wants_xml(params), params.get("action") in WRITES)
+                reply = await self._answer(scope, params, style)
         except ConnectionError:
             return
         except TooLargeError:
-            reply = _failure(413, f"the request is longer than {MAX_BODY} bytes")
+            reply = style.failure(413, f"the request is longer than {MAX_BODY} bytes")
         except ValueError as error:
-            reply = _failure(400, str(error))
-        headers: Headers = _XML if xml else _JSON
-        if reply.status == 405:  # noqa: PLR2004
-            headers = (*headers, (b"allow", b"GET, POST"))
-        await respond(send, reply.status, reply.body, headers)
+            reply = style.failure(400, str(error))
+        await respond(
+            send, reply.status, reply.body, (*(_XML if style.xml else _JSON), *reply.headers)
+        )
 
-    async def _act(self, method: str, params: Params, *, xml: bool) -> Reply:
-        action = params.get("action", "")
-        if write := WRITES.get(action):
-            if method != "POST":
-                return _failure(405, f"{action} must be sent with POST", xml=xml)
-            return await self._write(action, write, params, xml=xml)
+    async def _answer(self, scope: Scope, params: Params, style: _Style) -> Reply:
+        """Do what is asked, and say in the protocol's words what is wrong with it."""
+        action, client = params.get("action", ""), scope.get("client")
+        if style.write and scope["method"] != "POST":
+            return style.failure(405, f"{action} must be sent with POST", _POST_ONLY)
+        address = network_of(client[0]) if client else ""
+        attempts = self._passwords if action in ("apikey", "userkey") else self._attempts
+        if wait := attempts.locked(address):
+            return _too_many(style, wait)
         try:
-            return Reply(200, await self._read(action, params, xml=xml))
-        except Refused as refusal:
-            return Reply(200, _error(str(refusal), xml=xml))
+            return await self._attempt(action, address, params, style)
+        except Denied as denied:
+            wait = attempts.failed(address)
+            return _too_many(style, wait) if wait else style.failure(200, str(denied))
 
-    async def _read(self, action: str, params: Params, *, xml: bool) -> bytes:
-        if action == "authToken":
-            token = self._auth.make_token(params)
-            return _rendered(Answer({"authToken": token}, "result"), xml=xml)
-        if action not in READS:
-            raise Refused(INVALID_ACTION)
-        self._auth.check_key(params)
-        return await self._store.read(_answer, READS[action], params, xml=xml)
-
-    async def _write(self, action: str, write: Write, params: Params, *, xml: bool) -> Reply:
+    async def _attempt(self, action: str, address: str, params: Params, style: _Style) -> Reply:
         try:
-            self._auth.check_write(params)
-            data = await write(self._store, params)
+            return Reply(200, await self._do(action, address, params, xml=style.xml))
+        except Denied:
+            raise
         except (Refused, ValueError) as refusal:
-            return _failure(200, str(refusal), xml=xml)
+            return style.failure(200, str(refusal))
         except sqlite3.Error as error:
-            logger.error("%s could not be stored: %s", action, error)  # noqa: TRY400 - one line
-            return _failure(503, "could not be stored, try again later", xml=xml)
-        if action in ADDING:
-            self._changed()
-        return Reply(200, _rendered(Answer({"status": "ok", "data": data}, "result"), xml=xml))
+            logger.error("%s failed: %s", action, error)  # noqa: TRY400 - one line
+            return style.failure(503, "The store does not work at present, try again later")
+        except Exception:
+            logger.exception("%s failed", action)
+            return style.failure(500, "Internal error")
+
+    async def _do(self, action: str, address: str, params: Params, *, xml: bool) -> bytes:
+        if write := WRITES.get(action):
+            answer = await self._write(action, write, address, params)
+        elif gate := self._gates.get(action):
+            answer = await gate(params)
+            self._attempts.succeeded(address)
+        elif read := READS.get(action):
+            account = self._accounts.named(params)
+            account.auth.check_read(params)
+            return await account.store.read(_answer, read, params, xml=xml)
+        else:
+            raise Refused(INVALID_ACTION)
+        return _rendered(answer, xml=xml)
+
+    async def _write(self, action: str, write: Write, address: str, params: Params) -> Answer:
+        account = self._accounts.named(params)
+        account.auth.check_write(params)
+        self._attempts.succeeded(address)
+        data = await write(account.store, params)
+        if action in CHANGING:
+            account.live.announce()
+        return Answer({"status": "ok", "data": data}, "result")
+
+    async def _token(self, params: Params) -> Answer:
+        account = self._accounts.named(params, AUTHENTICATION_FAILURE)
+        return Answer({"authToken": account.auth.make_token(params)}, "result")
+
+    async def _secret(self, params: Params) -> Answer:
+        pair = self._accounts.with_open_secret(params).auth.pair
+        return Answer({"secretkey": pair["secretkey"]}, "result")
+
+    async def _keys(self, params: Params) -> Answer:
+        async with self._one_password:
+            account = await asyncio.to_thread(self._accounts.with_password, params)
+        return Answer(account.auth.pair, "result")
 
 
 def _problem(scope: Scope) -> Reply | None:
     if scope["method"] not in {"GET", "POST"}:
-        return _failure(405, "GET and POST are answered here")
+        return _Style().failure(405, "GET and POST are answered here", _POST_ONLY)
     if from_elsewhere(scope):
-        return _failure(403, "pages of other sites are not answered")
+        return _Style().failure(403, "pages of other sites are not answered")
     return None
+
+
+def _too_many(style: _Style, wait: int) -> Reply:
+    message = f"Too many wrong keys or signatures from this address, try again in {wait} s"
+    return style.failure(429, message, ((b"retry-after", str(wait).encode()),))
 
 
 async def _read_params(scope: Scope, receive: Receive) -> Params:
@@ -141,11 +207,3 @@ def _answer(connection: sqlite3.Connection, read: Read, params: Params, *, xml: 
 def _rendered(answer: Answer, *, xml: bool) -> bytes:
     value, root, item = answer
     return render_xml(root, value, item) if xml else render_json(value)
-
-
-def _failure(status: int, message: str, *, xml: bool = False) -> Reply:
-    return Reply(status, _rendered(Answer({"status": message}, "result"), xml=xml))
-
-
-def _error(message: str, *, xml: bool) -> bytes:
-    return render_xml("error", message) if xml else render_json({"error": message})

@@ -11,19 +11,16 @@ from starlette.applications import Starlette
 from logwatch_monitis.seams import Clock, SystemClock
 
 from . import api, health
+from .accounts import Account, Accounts
 from .asgi import App, Receive, Scope, Send
-from .auth import Authenticator
 from .guard import Door, Guard
-from .keys import Keys
-from .live import Live
 from .page import Page, Surroundings
-from .store import Store
 
 __all__ = ["Options", "make_app"]
 
 
 class Options(NamedTuple):
-    """What an application is made of, beside store and keys.
+    """What an application is made of, beside its accounts.
 
     Attributes:
         port: where it listens; it is part of the cookie's name.
@@ -40,24 +37,29 @@ class Options(NamedTuple):
     agent_socket: Path | None = None
 
 
-def make_app(
-    store: Store, keys: Keys, live: Live, options: Options, clock: Clock | None = None
-) -> App:
-    """Return the ASGI application: the protocol at its paths, the guarded page everywhere else."""
+def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -> App:
+    """Return the ASGI application: the protocol at its paths, the guarded pages everywhere else."""
     clock = clock or SystemClock()
-    protocol = api.Api(store, Authenticator(keys, clock), live.announce)
-    surroundings = Surroundings(options.place, keys.api_key, options.lonely)
-    page = Page(store, live, clock, surroundings)
-    rest = Starlette(routes=[*page.routes(), *health.Health(options.agent_socket).routes()])
-    public = ("/static/", *health.PATHS)
-    cookie = f"logwatch-monitis-{options.port}"
-    door = Door(keys.page_key, cookie, options.names, public, page.closed)
-    guarded = Guard(rest, door)
+    protocol = api.Api(accounts)
+    pages = [_page(account, options, clock) for account in accounts]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in api.PATHS:
             await protocol(scope, receive, send)
         else:
-            await guarded(scope, receive, send)
+            # A key or a cookie fits one page; whoever has none is turned away by the first.
+            page = next((page for page in pages if page.knows(scope)), pages[0])
+            await page(scope, receive, send)
 
     return app
+
+
+def _page(account: Account, options: Options, clock: Clock) -> Guard:
+    place = f"{options.place}: {account.name}" if account.name else options.place
+    surroundings = Surroundings(place, account.keys.api_key, options.lonely)
+    page = Page(account.store, account.live, clock, surroundings)
+    rest = Starlette(routes=[*page.routes(), *health.Health(options.agent_socket).routes()])
+    public = ("/static/", *health.PATHS)
+    cookie = f"logwatch-monitis-{options.port}"
+    door = Door(account.keys.page_key, cookie, options.names, public, page.closed)
+    return Guard(rest, door)

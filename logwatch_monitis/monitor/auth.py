@@ -22,10 +22,15 @@ from logwatch_monitis.seams import Clock
 from .keys import Keys
 from .writer import Refused
 
-__all__ = ["TOKEN_LIFETIME", "Authenticator", "same"]
+__all__ = ["TOKEN_LIFETIME", "Authenticator", "Denied", "same"]
 
 TOKEN_LIFETIME = 24 * 3600
 _PADDING = "======"
+_PROOFS = frozenset({"checksum", "authToken"})
+
+
+class Denied(Refused):
+    """Raised for a wrong key, signature, token or password, which count for their address."""
 
 
 def same(given: str, wanted: str) -> bool:
@@ -44,38 +49,63 @@ class Authenticator:
         self._keys = keys
         self._clock = clock
 
-    def check_key(self, params: Mapping[str, str]) -> None:
+    def named(self, params: Mapping[str, str]) -> bool:
+        """Say whether a request names this account."""
+        return same(api_key(params), self._keys.api_key)
+
+    @property
+    def pair(self) -> dict[str, str]:
+        """Both keys, by the names of the protocol."""
+        return {"apikey": self._keys.api_key, "secretkey": self._keys.secret_key}
+
+    def check_read(self, params: Mapping[str, str]) -> None:
         """Let a reading request pass that names the account.
 
+        Version 3 proves reads as well. What it sends for that is checked; without any of it, it
+        reads as version 2, which sends none, or some that was never looked at.
+
         Raises:
-            Refused: it does not.
+            Denied: it does not, or a proof is wrong.
         """
-        if not same(api_key(params), self._keys.api_key):
-            raise Refused(INVALID_API_KEY)
+        self.check_key(params)
+        if params.get("version") == "3" and not _PROOFS.isdisjoint(params):
+            self._check_proof(params)
+
+    def check_key(self, params: Mapping[str, str]) -> None:
+        """Let a request pass that names the account.
+
+        Raises:
+            Denied: it does not.
+        """
+        if not self.named(params):
+            raise Denied(INVALID_API_KEY)
 
     def check_write(self, params: Mapping[str, str]) -> None:
         """Let a writing request pass that is signed, or carries a token.
 
         Raises:
-            Refused: it is neither, or wrongly; the text says which.
+            Denied: it is neither, or wrongly; the text says which.
+            Refused: the token has expired.
         """
         self.check_key(params)
+        self._check_proof(params)
+
+    def _check_proof(self, params: Mapping[str, str]) -> None:
         mode = params.get("validation", "").lower()
         if mode == "token" or ("authToken" in params and "checksum" not in params):
             self._check_token(params.get("authToken", ""))
         elif not verify(self._keys.secret_key, params):
-            raise Refused(INVALID_CHECKSUM)
+            raise Denied(INVALID_CHECKSUM)
 
     def make_token(self, params: Mapping[str, str]) -> str:
         """Return a token for a request with both keys, good for `TOKEN_LIFETIME` seconds.
 
         Raises:
-            Refused: a key is missing or wrong.
+            Denied: a key is missing or wrong.
         """
-        keys = self._keys
-        known = same(api_key(params), keys.api_key)
-        if not (same(params.get("secretkey", ""), keys.secret_key) and known):
-            raise Refused(AUTHENTICATION_FAILURE)
+        known = self.named(params)
+        if not (same(params.get("secretkey", ""), self._keys.secret_key) and known):
+            raise Denied(AUTHENTICATION_FAILURE)
         return self._token(int(self._clock.now()))
 
     def _token(self, made: int) -> str:
@@ -88,8 +118,8 @@ class Authenticator:
         try:
             made = int.from_bytes(b32hexdecode(token.upper() + _PADDING)[:5], "big")
         except (EncodingError, ValueError):
-            raise Refused(INVALID_TOKEN) from None
+            raise Denied(INVALID_TOKEN) from None
         if not same(token.upper(), self._token(made)):
-            raise Refused(INVALID_TOKEN)
+            raise Denied(INVALID_TOKEN)
         if not 0 <= self._clock.now() - made + 60 <= TOKEN_LIFETIME + 60:
             raise Refused(TOKEN_EXPIRED)

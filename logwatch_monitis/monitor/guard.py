@@ -77,6 +77,14 @@ class Guard:
         if not await self._answered(scope, guarded):
             await self._app(scope, receive, guarded)
 
+    def knows(self, scope: Scope) -> bool:
+        """Say whether a request carries this page's key or cookie."""
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = next((value for name, value in pairs if name == "key"), None)
+        if given is not None:
+            return same(given, self._door.page_key)
+        return same(_cookie(scope, self._door.cookie), self._pass)
+
     async def _answered(self, scope: Scope, send: Send) -> bool:
         if not self._called_rightly(header(scope, b"host")):
             text = b"This monitor does not go by that name: open it by the address that it printed."

@@ -32,15 +32,19 @@ class Address(NamedTuple):
     @property
     def url(self) -> str:
         """Where clients on this machine or elsewhere find it; no slash at the end."""
+        return self.link("http")
+
+    def link(self, scheme: str) -> str:
+        """Return the address with ``http`` or ``https`` before it; no slash at the end."""
         try:
             everywhere = ipaddress.ip_address(self.host).is_unspecified
         except ValueError:
             everywhere = False
-        return f"http://{Address(socket.gethostname(), self.port) if everywhere else self}"
+        return f"{scheme}://{Address(socket.gethostname(), self.port) if everywhere else self}"
 
-    def page(self, page_key: str) -> str:
+    def page(self, page_key: str, scheme: str = "http") -> str:
         """Return the address of the page with its access key."""
-        return f"{self.url}/?key={quote(page_key)}"
+        return f"{self.link(scheme)}/?key={quote(page_key)}"
 
 
 def parse_listen(text: str) -> Address:

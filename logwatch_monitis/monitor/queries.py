@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .store import ACCOUNT, Definition
+from .results import ADDITIONAL, additional_of
+from .store import Definition, read_definition
 
 __all__ = [
     "FILTERS",
@@ -18,9 +19,9 @@ __all__ = [
     "Monitor",
     "Selection",
     "conditions",
-    "find_monitor",
     "list_monitors",
     "logins",
+    "monitor_additions",
     "monitor_results",
 ]
 
@@ -66,45 +67,45 @@ class Selection(NamedTuple):
     limit: int = 100
 
 
-def list_monitors(
-    connection: sqlite3.Connection, filters: Mapping[str, str], account: int = ACCOUNT
-) -> list[Monitor]:
-    """Return the account's monitors, oldest first; *filters* may name tag, type and name."""
+def list_monitors(connection: sqlite3.Connection, filters: Mapping[str, str]) -> list[Monitor]:
+    """Return the monitors, oldest first; *filters* may name tag, type and name."""
     wanted = {name: filters[name] for name in ("tag", "type", "name") if filters.get(name)}
     where = "".join(f" AND {name}=?" for name in wanted)
     rows = connection.execute(
-        "SELECT id, name, tag, type, params FROM monitors"
-        f" WHERE account=? AND NOT deleted{where} ORDER BY id",
-        (account, *wanted.values()),
+        "SELECT id, name, tag, type, params, details, suspended FROM monitors"
+        f" WHERE NOT deleted{where} ORDER BY id",
+        (*wanted.values(),),
     )
-    return [_monitor(*row) for row in rows]
-
-
-def find_monitor(
-    connection: sqlite3.Connection, monitor: int, account: int = ACCOUNT
-) -> Monitor | None:
-    """Return one monitor of the account."""
-    row = connection.execute(
-        "SELECT id, name, tag, type, params FROM monitors WHERE account=? AND id=? AND NOT deleted",
-        (account, monitor),
-    ).fetchone()
-    return _monitor(*row) if row else None
-
-
-def _monitor(number: int, name: str, tag: str, type_: str, params: str) -> Monitor:
-    return Monitor(number, Definition(name, tag, type_, json.loads(params)))
+    return [Monitor(row[0], read_definition(row[1:])) for row in rows]
 
 
 def monitor_results(
     connection: sqlite3.Connection, monitor: int, start: int, end: int
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return (checktime, values) of the monitor's results with *start* ≤ checktime < *end* ms."""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (checktime, values) of the monitor's results with *start* ≤ checktime < *end* ms."""
     rows = connection.execute(
         "SELECT checktime, user_login, host, srv, other_values FROM results"
         " WHERE monitor=? AND checktime>=? AND checktime<? ORDER BY checktime, seq",
         (monitor, start, end),
     )
-    return [(row[0], dict(_values(row))) for row in rows]
+    return ((row[0], dict(_values(row))) for row in rows)
+
+
+def monitor_additions(
+    connection: sqlite3.Connection, monitor: int, start: int, end: int
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Yield (checktime, additional objects) with *start* ≤ checktime < *end* ms, where any are.
+
+    At one moment, what came with a result stands before what was added to it.
+    """
+    found = "SELECT checktime, {} FROM {} WHERE monitor=?1 AND checktime>=?2 AND checktime<?3"
+    nothing = "NULL, NULL, NULL, NULL, NULL, NULL, objects AS additional, 1 AS later, seq"
+    rows = connection.execute(
+        f"{found.format(f'{ADDITIONAL}, 0 AS later, seq', 'results')}"
+        f" UNION ALL {found.format(nothing, 'additions')} ORDER BY checktime, later, seq",
+        (monitor, start, end),
+    )
+    return ((row[0], objects) for row in rows if (objects := additional_of(row[1:8])))
 
 
 def _values(row: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from logwatch_monitis.errors import StateError
 
+from . import rollup
+
 __all__ = ["VERSION", "connect_reader", "connect_writer"]
 
-VERSION = 1
+VERSION = 3
 _MIB = 1024 * 1024
 
 # `once` is what makes a result the same one: the id of its event, or for a signed request without
 # ids a blank and the request's timestamp and signature. The columns from user_login on are taken
 # out of values and additional facts, because the page asks for them; what is left over is JSON.
-_TABLES = """
+_FIRST = """
 CREATE TABLE monitors (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account INTEGER NOT NULL,
@@ -55,11 +57,40 @@ CREATE INDEX logins_service ON results (srv, checktime) WHERE user_login IS NOT 
 CREATE INDEX logins_machine ON results (machine, checktime) WHERE user_login IS NOT NULL;
 """
 
+# An account has a directory of its own. `additional` is a JSON array, where the columns cannot tell
+# all of what additionalResults held. `additions` are those of addAdditionalResults. `removed` grows
+# with each removal of single results: numbers remembered from before are no longer right.
+_SECOND = """
+DROP INDEX monitors_name;
+ALTER TABLE monitors DROP COLUMN account;
+ALTER TABLE monitors ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE monitors ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX monitors_name ON monitors (name) WHERE NOT deleted;
+
+ALTER TABLE results RENAME COLUMN other_facts TO additional;
+UPDATE results SET additional = '[' || additional || ']' WHERE additional IS NOT NULL;
+
+CREATE TABLE additions (
+    seq INTEGER PRIMARY KEY,
+    monitor INTEGER NOT NULL REFERENCES monitors (id),
+    checktime INTEGER NOT NULL,
+    once TEXT,
+    objects TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX additions_once ON additions (monitor, once) WHERE once IS NOT NULL;
+CREATE INDEX additions_time ON additions (monitor, checktime);
+
+CREATE TABLE removals (removed INTEGER NOT NULL) STRICT;
+INSERT INTO removals VALUES (0);
+"""
+_STEPS = (_FIRST, _SECOND, rollup.TABLES)
+
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open the one connection that writes; make the tables in a new file, mode 0600.
 
-    A commit is on the disk when it returns (write-ahead log, ``synchronous=FULL``).
+    A commit is on the disk when it returns (write-ahead log, ``synchronous=FULL``). What is deleted
+    is overwritten.
 
     Raises:
         StateError: no such database, damaged, or made by a newer version.
@@ -69,6 +100,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection = _connect(f"file:{_quoted(path)}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA cache_size={-32 * 1024}")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
         connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
@@ -100,5 +132,5 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: made by a newer version (schema {found}, this one knows {VERSION})",
             "install that version again, or choose another data directory",
         )
-    if found < VERSION:
-        connection.executescript(f"BEGIN;{_TABLES};PRAGMA user_version={VERSION};COMMIT;")
+    for version, step in enumerate(_STEPS[found:], found + 1):
+        connection.executescript(f"BEGIN;{step};PRAGMA user_version={version};COMMIT;")

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from logwatch_monitis.errors import MissingExtraError
+from logwatch_monitis.errors import MissingExtraError, SetupError
+from logwatch_monitis.seams import SystemClock
 
+from .accounts import Accounts
 from .asgi import App
 from .keys import KEYS_FILE, Keys
 from .listen import Address, address_of, bind, parse_listen
-from .live import Live
-from .store import Store
+from .retention import KEEP_ALL, Retention
+from .tls import Tls
 
 try:
     import uvicorn
 
     from .app import Options, make_app
+    from .connection import MAX_HEAD, Connection
 except ImportError as _error:
     _package = (_error.name or "").partition(".")[0]
     raise MissingExtraError(f"the embedded monitor ({_package})", "monitor") from None
 
 __all__ = ["Server", "Started", "serve"]
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE = 75
 GRACE = 2
@@ -40,24 +46,35 @@ class Started(NamedTuple):
         address: where it really listens.
         keys: what opens it.
         keys_file: where the keys are kept.
+        scheme: ``http`` or ``https``.
+        others: the accounts beside the first: name, address of the page, file of the keys.
     """
 
     address: Address
     keys: Keys
     keys_file: Path
+    scheme: str = "http"
+    others: Sequence[tuple[str, str, Path]] = ()
+
+    @property
+    def url(self) -> str:
+        """The address for agents."""
+        return self.address.link(self.scheme)
 
     @property
     def page(self) -> str:
         """The address of the page, with its key."""
-        return self.address.page(self.keys.page_key)
+        return self.address.page(self.keys.page_key, self.scheme)
 
 
 class Server(uvicorn.Server):
     """uvicorn, asleep while nothing happens: its own main loop wakes ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, accounts: Accounts, started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._live = live
+        self._accounts = accounts
         self._started = started
         self._stop = asyncio.Event()
 
@@ -80,9 +97,20 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().remove_reader(descriptor)
             self.stop()
 
+    def renew(self, tls: Tls) -> None:
+        """Use the certificate that stands in the files now; a bad one leaves the former in use."""
+        try:
+            tls.check()
+        except SetupError as error:
+            logger.error("%s", error.render())  # noqa: TRY400 - one line
+        else:
+            assert self.config.ssl is not None
+            tls.load(self.config.ssl)
+
     def stop(self) -> None:
         """End the server, from within its loop; streams first, as uvicorn waits for them."""
-        self._live.close()
+        for account in self._accounts:
+            account.live.close()
         self._stop.set()
 
 
@@ -93,6 +121,10 @@ def serve(
     ready: Callable[[Started], None],
     api_key: str = "",
     secret_key: str = "",
+    accounts: Sequence[str] = (),
+    retention: Retention = KEEP_ALL,
+    tls: Tls | None = None,
+    proxies: Sequence[str] = (),
     place: str = "",
     names: Collection[str] = (),
     lonely: bool = True,
@@ -109,6 +141,10 @@ def serve(
         ready: called once when clients can connect.
         api_key: in place of the kept one.
         secret_key: in place of the kept one.
+        accounts: names of further accounts, which are made; those that exist are served anyway.
+        retention: how much is kept.
+        tls: the certificate; without one it speaks plain HTTP.
+        proxies: addresses of proxies whose word on a client's address and scheme counts.
         place: the name in the page's heading; the machine's if it is empty.
         names: host names by which the page may be called, beside addresses and the machine's own.
         lonely: no agent runs beside it; an empty page then says how to start one.
@@ -122,8 +158,17 @@ def serve(
         LockHeldError: another monitor works on *data_directory*.
         StateError: *data_directory* cannot be used.
     """
-    keys = Keys.load_or_make(data_directory, api_key=api_key, secret_key=secret_key)
-    store = Store.open(data_directory, patience=patience)
+    if tls:
+        tls.check()
+    held = Accounts.open(
+        data_directory,
+        SystemClock(),
+        names=accounts,
+        api_key=api_key,
+        secret_key=secret_key,
+        retention=retention,
+        patience=patience,
+    )
     try:
         taken = (
             listen
@@ -132,31 +177,52 @@ def serve(
         )
         address = address_of(taken)
         options = Options(address.port, place or socket.gethostname(), lonely, names, agent_socket)
-        started = Started(address, keys, data_directory / KEYS_FILE)
-        live = Live()
-        app = make_app(store, keys, live, options)
-        asyncio.run(_run(app, taken, live, lambda: ready(started), parent))
+        started = _started(address, held, "https" if tls else "http")
+        config = _config(make_app(held, options), tls, proxies)
+        server = Server(config, held, lambda: ready(started))
+        asyncio.run(_run(server, taken, tls, parent))
     finally:
-        store.close()
+        held.close()
 
 
-async def _run(
-    app: App, taken: socket.socket, live: Live, started: Callable[[], None], parent: int | None
-) -> None:
-    config = uvicorn.Config(
+def _started(address: Address, accounts: Accounts, scheme: str) -> Started:
+    first, *others = accounts
+    named = [
+        (
+            account.name,
+            address.page(account.keys.page_key, scheme),
+            account.directory / KEYS_FILE,
+        )
+        for account in others
+    ]
+    return Started(address, first.keys, first.directory / KEYS_FILE, scheme, named)
+
+
+def _config(app: App, tls: Tls | None, proxies: Sequence[str]) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        h11_max_incomplete_event_size=MAX_HEAD,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
-    server = Server(config, live, started)
+
+
+async def _run(server: Server, taken: socket.socket, tls: Tls | None, parent: int | None) -> None:
+    loop = asyncio.get_running_loop()
     if parent is not None:
-        asyncio.get_running_loop().add_reader(parent, server.parent_wrote, parent)
+        loop.add_reader(parent, server.parent_wrote, parent)
+    if tls:
+        loop.add_signal_handler(signal.SIGHUP, server.renew, tls)
     await server.serve([taken])

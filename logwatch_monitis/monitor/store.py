@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -16,29 +16,22 @@ from typing import IO, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from logwatch_monitis.errors import LockHeldError, StateError
 from logwatch_monitis.monitis.wire import INVALID_MONITOR, NAME_EXISTS, Result
 
+from .columns import Columns, check_values
 from .keys import make_directory
+from .results import insert_additions, insert_results, rows_of
+from .retention import KEEP_ALL, Retention, Tidier, forget
 from .schema import connect_reader, connect_writer
 from .writer import Refused, Writer
 
-__all__ = ["ACCOUNT", "DATABASE", "Definition", "Store"]
+__all__ = ["DATABASE", "Definition", "Store", "find_definition", "read_definition"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-ACCOUNT = 1
 DATABASE = "monitor.sqlite"
 LOCK = "monitor.lock"
 READERS = 2
-PURGE_ROWS = 2_000
 
-_COLUMNS = ("user_login", "host", "srv")
-_FACTS = ("machine", "kind", "verified", "method", "agent")
-_INSERT = """
-INSERT OR IGNORE INTO results (
-    monitor, checktime, stored_ms, once, user_login, host, srv,
-    machine, kind, verified, method, agent, other_values, other_facts
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -51,35 +44,45 @@ class Definition(NamedTuple):
         type: free text, often empty.
         params: lists of rows of cells by the protocol's names: ``resultParams``, ``monitorParams``,
             ``additionalResultParams``.
+        details: what else was told, by the protocol's names: ``multiValue``, ``agentId``, …
+        suspended: it takes no results at present.
     """
 
     name: str
     tag: str
     type: str
-    params: dict[str, list[list[str]]]
+    params: Mapping[str, list[list[str]]]
+    details: Mapping[str, Any] = {}
+    suspended: bool = False
 
 
 class Store:
-    """The monitor's data directory, held by one process.
+    """The data directory of one account, held by one process.
 
     Writing methods return when their work is durable. They and `read` are for coroutines.
     """
 
-    def __init__(self, directory: Path, lock: IO[bytes], writer: sqlite3.Connection) -> None:
+    def __init__(
+        self, directory: Path, lock: IO[bytes], writer: sqlite3.Connection, retention: Retention
+    ) -> None:
         self._path = directory / DATABASE
         self._lock = lock
-        self._writer = Writer(writer, _purge)
+        self._columns = Columns()
+        self._writer = Writer(writer, Tidier(retention), self._columns.forget)
         self._readers = ThreadPoolExecutor(READERS, "monitor-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
     @classmethod
-    def open(cls, directory: Path, *, patience: float = 0.0) -> Store:
+    def open(
+        cls, directory: Path, *, patience: float = 0.0, retention: Retention = KEEP_ALL
+    ) -> Store:
         """Open the store in *directory*, which is made if it is missing (mode 0700).
 
         Args:
             directory: holds the database, its lock and the keys.
             patience: seconds to wait for a process that is just ending.
+            retention: how much is kept.
 
         Raises:
             LockHeldError: another process holds the directory.
@@ -87,7 +90,7 @@ class Store:
         """
         lock = _take_lock(directory, patience)
         try:
-            return cls(directory, lock, connect_writer(directory / DATABASE))
+            return cls(directory, lock, connect_writer(directory / DATABASE), retention)
         except BaseException:
             lock.close()
             raise
@@ -118,68 +121,125 @@ class Store:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def add_results(
-        self, monitor: int, results: Sequence[Result], *, account: int = ACCOUNT, repeat: str = ""
-    ) -> int:
+    async def add_results(self, monitor: int, results: Sequence[Result], repeat: str = "") -> int:
         """Store all the *results* or none; return how many were new.
 
         A result is known by the ``id`` among its additional facts; without one, by *repeat* and its
         place, if *repeat* is given.
 
         Raises:
-            Refused: the account has no such monitor.
+            Refused: there is no such monitor, it is suspended, or a value is not of its type.
         """
-        now = time.time_ns() // 1_000_000
-        rows = [_row(monitor, result, now, f"{repeat} {n}") for n, result in enumerate(results)]
+        rows = rows_of(monitor, results, time.time_ns() // 1_000_000, repeat)
 
         def insert(connection: sqlite3.Connection) -> int:
-            _require_monitor(connection, account, monitor)
-            return connection.executemany(_INSERT, rows).rowcount
+            if columns := self._columns.of(connection, monitor):
+                for result in results:
+                    check_values(columns, result.values)
+            return insert_results(connection, rows)
 
         return await self._writer.write(insert)
 
-    async def add_monitor(self, definition: Definition, *, account: int = ACCOUNT) -> int:
+    async def add_additional(
+        self,
+        monitor: int,
+        checktime: int,
+        objects: Sequence[Mapping[str, Any]],
+        repeat: str = "",
+    ) -> None:
+        """Store additional *objects* of the results of a moment.
+
+        Raises:
+            Refused: there is no such monitor, or it is suspended.
+        """
+
+        def insert(connection: sqlite3.Connection) -> None:
+            self._columns.of(connection, monitor)
+            insert_additions(connection, monitor, checktime, objects, repeat)
+
+        await self._writer.write(insert)
+
+    async def add_monitor(self, definition: Definition) -> int:
         """Make a monitor and return its id, which no other will ever have.
 
         Raises:
-            Refused: the account has one of that name.
+            Refused: there is one of that name.
         """
-        name, tag, type_, params = definition
-        row = (account, name, tag, type_, _encode(params), time.time_ns() // 1_000_000)
+        row = (*_row(definition), time.time_ns() // 1_000_000)
 
         def insert(connection: sqlite3.Connection) -> int:
-            found = connection.execute(
-                "SELECT 1 FROM monitors WHERE account=? AND name=? AND NOT deleted", row[:2]
+            _require_free_name(connection, definition.name)
+            cursor = connection.execute(
+                "INSERT INTO monitors (name, tag, type, params, details, suspended, created_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
             )
-            if found.fetchone():
-                raise Refused(NAME_EXISTS)
-            return (
-                connection.execute(
-                    "INSERT INTO monitors (account, name, tag, type, params, created_ms)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    row,
-                ).lastrowid
-                or 0
-            )
+            return cursor.lastrowid or 0
 
         return await self._writer.write(insert)
 
-    async def delete_monitors(self, monitors: Iterable[int], *, account: int = ACCOUNT) -> None:
+    async def change_monitor(
+        self, monitor: int, change: Callable[[Definition], Definition]
+    ) -> None:
+        """Put what *change* makes of a monitor's definition in its place.
+
+        Raises:
+            Refused: there is no such monitor, another one has the new name, or *change* says no.
+        """
+
+        def update(connection: sqlite3.Connection) -> None:
+            definition = change(find_definition(connection, monitor))
+            _require_free_name(connection, definition.name, monitor)
+            connection.execute(
+                "UPDATE monitors SET name=?, tag=?, type=?, params=?, details=?, suspended=?"
+                " WHERE id=?",
+                (*_row(definition), monitor),
+            )
+            self._columns.forget()
+
+        await self._writer.write(update)
+
+    async def suspend(self, monitors: Iterable[int], tag: str, *, suspended: bool) -> None:
+        """Let the *monitors*, and those with the *tag* if one is given, take results or not.
+
+        Raises:
+            Refused: there is no such monitor; nothing was changed.
+        """
+        wanted = sorted(set(monitors))
+
+        def update(connection: sqlite3.Connection) -> None:
+            _require_monitors(connection, wanted)
+            rows = [(suspended, monitor) for monitor in wanted]
+            connection.executemany("UPDATE monitors SET suspended=? WHERE id=?", rows)
+            if tag:
+                connection.execute("UPDATE monitors SET suspended=? WHERE tag=?", (suspended, tag))
+            self._columns.forget()
+
+        await self._writer.write(update)
+
+    async def delete_monitors(self, monitors: Iterable[int]) -> None:
         """Delete all of the *monitors* or none; their results go bit by bit afterwards.
 
         Raises:
-            Refused: the account lacks one of them.
+            Refused: one of them is none.
         """
         wanted = sorted(set(monitors))
 
         def delete(connection: sqlite3.Connection) -> None:
-            for monitor in wanted:
-                _require_monitor(connection, account, monitor)
-            connection.executemany(
-                "UPDATE monitors SET deleted=1 WHERE id=?", [(monitor,) for monitor in wanted]
-            )
+            _require_monitors(connection, wanted)
+            rows = [(monitor,) for monitor in wanted]
+            connection.executemany("UPDATE monitors SET deleted=1 WHERE id=?", rows)
+            self._columns.forget()
 
         await self._writer.write(delete)
+
+    async def forget(self, user: str) -> int:
+        """Erase every result of a person, on the disk too; return how many there were."""
+        total = 0
+        while found := await self._writer.write(lambda connection: forget(connection, user)):
+            total += found
+        await self._writer.write_alone(_empty_log)
+        return total
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -187,6 +247,56 @@ class Store:
             connection = self._local.connection = connect_reader(self._path)
             self._connections.append(connection)
         return connection
+
+
+def find_definition(connection: sqlite3.Connection, monitor: int) -> Definition:
+    """Return what a monitor is.
+
+    Raises:
+        Refused: there is no such monitor.
+    """
+    row = connection.execute(
+        "SELECT name, tag, type, params, details, suspended FROM monitors"
+        " WHERE id=? AND NOT deleted",
+        (monitor,),
+    ).fetchone()
+    if row is None:
+        raise Refused(INVALID_MONITOR)
+    return read_definition(row)
+
+
+def read_definition(row: Sequence[Any]) -> Definition:
+    """Return the definition from its columns in the order of `Definition`."""
+    name, tag, type_, params, details, suspended = row
+    return Definition(name, tag, type_, json.loads(params), json.loads(details), bool(suspended))
+
+
+def _row(definition: Definition) -> tuple[Any, ...]:
+    params, details = _encode(definition.params), _encode(definition.details)
+    texts = (*definition[:3], params, details)
+    return (*(text.encode("utf-8", "replace").decode() for text in texts), definition.suspended)
+
+
+def _require_free_name(connection: sqlite3.Connection, name: str, own: int = 0) -> None:
+    query = "SELECT 1 FROM monitors WHERE name=? AND id!=? AND NOT deleted"
+    if connection.execute(query, (name, own)).fetchone():
+        raise Refused(NAME_EXISTS)
+
+
+def _require_monitors(connection: sqlite3.Connection, monitors: Iterable[int]) -> None:
+    for monitor in monitors:
+        find_definition(connection, monitor)
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Bring the write-ahead log into the database and empty it: old pages are gone from both.
+
+    Raises:
+        sqlite3.OperationalError: readers kept it from being emptied.
+    """
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("the write-ahead log is in use")
 
 
 def _take_lock(directory: Path, patience: float) -> IO[bytes]:
@@ -212,50 +322,3 @@ def _take_lock(directory: Path, patience: float) -> IO[bytes]:
             time.sleep(0.05)
         else:
             return lock
-
-
-def _require_monitor(connection: sqlite3.Connection, account: int, monitor: int) -> None:
-    found = connection.execute(
-        "SELECT 1 FROM monitors WHERE id=? AND account=? AND NOT deleted", (monitor, account)
-    )
-    if not found.fetchone():
-        raise Refused(INVALID_MONITOR)
-
-
-def _row(monitor: int, result: Result, now: int, repeat: str) -> tuple[Any, ...]:
-    values, facts = dict(result.values), dict(result.additional)
-    event = facts.pop("id", None)
-    once = _text(event) or (f" {repeat}" if not repeat.startswith(" ") else None)
-    row = [monitor, result.checktime, now, once]
-    row += [_text(values.pop(name, None)) for name in _COLUMNS]
-    row += [_fact(name, facts.pop(name, None)) for name in _FACTS]
-    row += [_text(_encode(rest)) if rest else None for rest in (values, facts)]
-    return tuple(row)
-
-
-def _fact(name: str, value: Any) -> str | int | None:
-    if name == "verified":
-        return None if value is None else int(value is True or value in (1, "1", "true"))
-    return _text(value)
-
-
-def _text(value: Any) -> str | None:
-    """Return *value* as text that SQLite can hold, None for nothing."""
-    if value is None:
-        return None
-    text = str(value)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _purge(connection: sqlite3.Connection) -> bool:
-    """Remove some results of a deleted monitor; say whether there may be more to remove."""
-    found = connection.execute("SELECT id FROM monitors WHERE deleted LIMIT 1").fetchone()
-    if not found:
-        return False
-    gone = connection.execute(
-        "DELETE FROM results WHERE seq IN (SELECT seq FROM results WHERE monitor=? LIMIT ?)",
-        (found[0], PURGE_ROWS),
-    )
-    if gone.rowcount == 0:
-        connection.execute("DELETE FROM monitors WHERE id=?", found)
-    return True

@@ -15,6 +15,8 @@ __all__ = ["Refused", "Writer"]
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 MAX_GROUP = 512
+IDLE = 600.0
+TIDY_ROWS = 1_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer to a client, not a failure
@@ -24,6 +26,7 @@ class Refused(Exception):  # noqa: N818 - an answer to a client, not a failure
 class _Job(NamedTuple):
     operation: Operation[Any]
     future: asyncio.Future[Any]
+    alone: bool = False
 
 
 class _Outcome(NamedTuple):
@@ -40,10 +43,23 @@ class Writer:
     tried alone: one that cannot be stored takes none of the others with it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, tidy: Operation[bool]) -> None:
-        """Start the thread. *tidy* runs when no operation waits, again while it returns True."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        tidy: Operation[bool],
+        undone: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            connection: the only one that writes.
+            tidy: runs when no operation waits, again while it returns True; under load after every
+                `TIDY_ROWS` rows written; and every `IDLE` seconds.
+            undone: called when operations were rolled back that had not said no.
+        """
         self._connection = connection
         self._tidy = tidy
+        self._undone = undone
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="monitor-writer", daemon=True)
         self._thread.start()
@@ -59,6 +75,16 @@ class Writer:
         self._jobs.put(_Job(operation, future))
         return await future
 
+    async def write_alone(self, operation: Operation[T]) -> T:
+        """Run *operation* like `write`, but outside of a transaction.
+
+        Raises:
+            sqlite3.Error: it failed.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(operation, future, alone=True))
+        return await future
+
     def close(self) -> None:
         """Finish what is waiting, then close the connection."""
         self._jobs.put(None)
@@ -66,15 +92,30 @@ class Writer:
         self._connection.close()
 
     def _run(self) -> None:
-        untidy = True
+        untidy, seen = True, 0
         while True:
             group = self._next_group(wait=not untidy)
             jobs = [job for job in group if job]
             if jobs:
-                _tell(self._commit(jobs))
+                self._do(jobs)
             if len(jobs) < len(group):
                 return
-            untidy = bool(jobs) or self._tidied()
+            untidy = bool(jobs)
+            if not jobs or self._connection.total_changes - seen > TIDY_ROWS:
+                untidy = self._tidied() or untidy
+                seen = self._connection.total_changes
+
+    def _do(self, jobs: Sequence[_Job]) -> None:
+        together = [job for job in jobs if not job.alone]
+        if together:
+            _tell(self._commit(together))
+        _tell([self._outside(job) for job in jobs if job.alone])
+
+    def _outside(self, job: _Job) -> _Outcome:
+        try:
+            return _run(job, self._connection)
+        except Exception as error:  # noqa: BLE001 - its client must be told
+            return _Outcome(job.future, None, error)
 
     def _tidied(self) -> bool:
         try:
@@ -86,13 +127,14 @@ class Writer:
         group: list[_Job | None] = []
         with suppress(Empty):
             while len(group) < MAX_GROUP:
-                group.append(self._jobs.get(block=wait and not group))
+                group.append(self._jobs.get(wait and not group, IDLE))
         return group
 
     def _commit(self, jobs: Sequence[_Job]) -> list[_Outcome]:
         try:
             return self._transaction(lambda connection: [_run(job, connection) for job in jobs])
         except Exception as error:  # noqa: BLE001 - whatever it is, its client must be told
+            self._undone()
             if len(jobs) == 1:
                 return [_Outcome(jobs[0].future, None, error)]
         return [outcome for job in jobs for outcome in self._commit([job])]
