@@ -18,6 +18,7 @@ __all__ = [
     "EMBEDDED",
     "Config",
     "Ignore",
+    "Keep",
     "Log",
     "Monitor",
     "Sources",
@@ -114,6 +115,19 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How much the embedded monitor keeps.
+
+    Attributes:
+        days: results of earlier days go, by their own time; 0 keeps all.
+        mebibytes: when its data takes more, the oldest results go; 0 sets no limit.
+    """
+
+    days: int = 0
+    mebibytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, with its defaults.
 
@@ -138,6 +152,7 @@ class Config:
     listen: str = DEFAULT_LISTEN
     listen_chosen: bool = False
     spool: SpoolLimits = field(default_factory=SpoolLimits)
+    retention: Keep = field(default_factory=Keep)
     log: Log = field(default_factory=Log)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from logwatch_monitis.config import EMBEDDED, Config, Ignore, Log, Monitor, Sources, SpoolLimits
+from logwatch_monitis.config import EMBEDDED, Config, Ignore, Keep, Log, Monitor, Sources, SpoolLimits
 from logwatch_monitis.credentials import Credential, Secret
 from logwatch_monitis.errors import DocumentError, Problem, SetupError
 from logwatch_monitis.yamltree import Document, Node
@@ -78,6 +78,10 @@ def _patterns(document: Document, node: Node) -> dict[str, Any]:
 def _ignore(document: Document, node: Node) -> Ignore:
     values = _section(document, node, dict.fromkeys(_IGNORE, Document.strings))
     return Ignore(**{key: frozenset(words) for key, words in values.items()})
+
+
+def _retention(document: Document, node: Node) -> Keep:
+    return Keep(**_section(document, node, _RETENTION))
 
 
 def _spool(document: Document, node: Node) -> SpoolLimits:
@@ -173,6 +177,10 @@ _SPOOL: dict[str, Reader] = {
     "keep": lambda document, node: document.choice(node, ("newest", "oldest")),
     "seen_days": lambda document, node: document.integer(node, 1, 36_500),
 }
+_RETENTION: dict[str, Reader] = {
+    "days": lambda document, node: document.integer(node, 0, 36_500),
+    "mebibytes": lambda document, node: document.integer(node, 0, 1_000_000_000),
+}
 _LOG: dict[str, Reader] = {
     "format": lambda document, node: document.choice(node, ("human", "json")),
     "level": lambda document, node: document.choice(node, ("debug", "info", "warning", "error")),
@@ -187,5 +195,6 @@ _ROOT: dict[str, Reader] = {
     "ignore": _ignore,
     "listen": _text(_check_listen),
     "spool": _spool,
+    "retention": _retention,
     "log": _log,
 }

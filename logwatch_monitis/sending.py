@@ -95,6 +95,7 @@ class Embedded(NamedTuple):
             tries=1 if config.listen_chosen else PORTS_TRIED,
             agent_socket=config.state_directory / SOCKET_NAME,
             place=config.machine,
+            keep=config.retention,
             clock=clock,
         )
         locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S

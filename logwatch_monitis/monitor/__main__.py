@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--ready-fd", type=int, help="gets the address, as one line")
     parser.add_argument("--agent-socket", type=Path, help="who answers /healthz and the like")
     parser.add_argument("--place", default="", help="the name in the page's heading")
+    parser.add_argument("--keep-days", type=int, default=0, help="results of earlier days go")
+    parser.add_argument("--keep-mebibytes", type=int, default=0, help="the oldest go above that")
     options = parser.parse_args()
     try:
         _serve(options)
@@ -38,6 +40,7 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    from .retention import Retention
     from .server import Started, serve
 
     def ready(started: Started) -> None:
@@ -51,6 +54,7 @@ def _serve(options: argparse.Namespace) -> None:
         options.data,
         ready=ready,
         place=options.place,
+        retention=Retention(options.keep_days, options.keep_mebibytes),
         lonely=False,
         agent_socket=options.agent_socket,
         parent=sys.stdin.fileno(),

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from logwatch_monitis.config import Keep
 from logwatch_monitis.credentials import without_keys
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.seams import Clock, Event, Events, SystemClock
@@ -26,6 +27,7 @@ READY_PATIENCE = 20.0
 STOP_PATIENCE = 5.0
 FIRST_DELAY = 1.0
 LAST_DELAY = 60.0
+KEEP_ALL = Keep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class MonitorProcess:
         tries: int = 1,
         agent_socket: Path | None = None,
         place: str = "",
+        keep: Keep = KEEP_ALL,
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
@@ -82,6 +85,7 @@ class MonitorProcess:
             tries: how many ports to try, from that of *listen* on.
             agent_socket: where the agent answers for ``/healthz``, ``/readyz`` and ``/metrics``.
             place: the name in the page's heading; the machine's if it is empty.
+            keep: how much is kept.
             clock: for the delays between starts.
         """
         self._listen = listen
@@ -90,6 +94,8 @@ class MonitorProcess:
         self._clock = clock or SystemClock()
         self._arguments = [sys.executable, "-m", "logwatch_monitis.monitor"]
         self._arguments += ["--data", str(data_directory), "--place", place]
+        self._arguments += ["--keep-days", str(keep.days)]
+        self._arguments += ["--keep-mebibytes", str(keep.mebibytes)]
         if agent_socket:
             self._arguments += ["--agent-socket", str(agent_socket)]
         self._socket: socket.socket | None = None
