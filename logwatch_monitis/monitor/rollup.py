@@ -10,13 +10,14 @@ import sqlite3
 
 __all__ = ["SLOT_MS", "TABLES", "fold"]
 
-SLOT_MS = 900_000
-"""A quarter of an hour: days begin at a multiple of it in every time zone."""
+SLOT_MS = 1_800_000
+"""Half an hour: days begin at a multiple of it in all but a few time zones."""
 
 FOLD_FROM = 1_000
 FOLD_AT_ONCE = 5_000
 
 # Texts that were not told are '', a verification that was not told is -1: a key holds no NULL.
+# The indexes hold the service, so that counting by it needs no row.
 TABLES = """
 CREATE TABLE folded (seq INTEGER NOT NULL) STRICT;
 INSERT INTO folded VALUES (0);
@@ -30,6 +31,14 @@ CREATE TABLE slots (
     verified INTEGER NOT NULL,
     logins INTEGER NOT NULL,
     PRIMARY KEY (slot, monitor, srv, machine, kind, verified)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE services (
+    slot INTEGER NOT NULL,
+    monitor INTEGER NOT NULL,
+    srv TEXT NOT NULL,
+    logins INTEGER NOT NULL,
+    PRIMARY KEY (slot, monitor, srv)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE pairs (
@@ -52,27 +61,43 @@ CREATE TABLE agents (
 CREATE TRIGGER results_gone AFTER DELETE ON results
 WHEN OLD.user_login IS NOT NULL AND OLD.seq <= (SELECT seq FROM folded)
 BEGIN
-    UPDATE slots SET logins = logins - 1 WHERE slot = OLD.checktime / 900000
+    UPDATE slots SET logins = logins - 1 WHERE slot = OLD.checktime / 1800000
         AND monitor = OLD.monitor AND srv = ifnull(OLD.srv, '')
         AND machine = ifnull(OLD.machine, '') AND kind = ifnull(OLD.kind, '')
         AND verified = ifnull(OLD.verified, -1);
-    DELETE FROM slots WHERE slot = OLD.checktime / 900000
+    DELETE FROM slots WHERE slot = OLD.checktime / 1800000
         AND monitor = OLD.monitor AND srv = ifnull(OLD.srv, '')
         AND machine = ifnull(OLD.machine, '') AND kind = ifnull(OLD.kind, '')
         AND verified = ifnull(OLD.verified, -1) AND logins <= 0;
+    UPDATE services SET logins = logins - 1 WHERE slot = OLD.checktime / 1800000
+        AND monitor = OLD.monitor AND srv = ifnull(OLD.srv, '');
+    DELETE FROM services WHERE slot = OLD.checktime / 1800000
+        AND monitor = OLD.monitor AND srv = ifnull(OLD.srv, '') AND logins <= 0;
     UPDATE pairs SET logins = logins - 1
         WHERE user_login = OLD.user_login AND host = ifnull(OLD.host, '');
     DELETE FROM pairs
         WHERE user_login = OLD.user_login AND host = ifnull(OLD.host, '') AND logins <= 0;
 END;
+
+DROP INDEX logins_user;
+DROP INDEX logins_host;
+CREATE INDEX logins_user ON results (user_login, checktime, srv) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_host ON results (host, checktime, srv) WHERE user_login IS NOT NULL;
 """
 
 _SLOTS = """
 INSERT INTO slots
-SELECT checktime / 900000, monitor, ifnull(srv, ''), ifnull(machine, ''), ifnull(kind, ''),
+SELECT checktime / 1800000, monitor, ifnull(srv, ''), ifnull(machine, ''), ifnull(kind, ''),
     ifnull(verified, -1), count(*)
 FROM results NOT INDEXED WHERE seq > ? AND seq <= ? AND user_login IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT DO UPDATE SET logins = logins + excluded.logins
+"""
+_SERVICES = """
+INSERT INTO services
+SELECT checktime / 1800000, monitor, ifnull(srv, ''), count(*)
+FROM results NOT INDEXED WHERE seq > ? AND seq <= ? AND user_login IS NOT NULL
+GROUP BY 1, 2, 3
 ON CONFLICT DO UPDATE SET logins = logins + excluded.logins
 """
 _PAIRS = """
@@ -109,7 +134,7 @@ def fold(connection: sqlite3.Connection) -> bool:
     if newest - last < FOLD_FROM:
         return False
     end = min(newest, last + FOLD_AT_ONCE)
-    for statement in (_SLOTS, _PAIRS, _AGENTS):
+    for statement in (_SLOTS, _SERVICES, _PAIRS, _AGENTS):
         connection.execute(statement, (last, end))
     connection.execute("UPDATE folded SET seq=?", (end,))
     return True
