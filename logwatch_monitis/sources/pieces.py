@@ -27,6 +27,8 @@ More = Callable[[bytes, int], bytes]
 
 _AHEAD = 4
 """Pieces that are decompressed before they are asked for."""
+_PACKED = 4
+"""Times as large are pieces of archives: each costs looks at its years, and hand-overs."""
 _KEPT = 4 * 1024 * 1024
 
 
@@ -78,7 +80,7 @@ def open_pieces(path: str, size: int) -> Pieces:
 
     Args:
         path: of the file.
-        size: bytes of a piece, about.
+        size: bytes of a piece, about; of a compressed file four times as many.
 
     Raises:
         MissingExtraError: the library for its compression is not installed.
@@ -139,7 +141,7 @@ class _Stream:
             self._read = _plain(file, head, size)
         else:
             prefixed = cast(BinaryIO, _Prefixed(head, file))
-            self._read = _Gatherer(Unpacker(prefixed, path, decoder), size)
+            self._read = _Gatherer(Unpacker(prefixed, path, decoder), _PACKED * size)
 
     def __call__(self) -> bytes:
         return self._read()
@@ -208,7 +210,7 @@ class _Ahead:
 
     def __init__(self, stream: _Stream, size: int) -> None:
         self._stream = stream
-        self._large = 2 * size
+        self._large = 2 * _PACKED * size
         self._held = 0
         self._thread: Any = None
         self._first = True
