@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.access import permission_hint
-from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.errors import LogwatchError, NotPermittedError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import ScanCounts, Scanner
 from logwatch_monitis.sources.archive import (
+    JOURNAL,
     JOURNAL_HEADS,
     STDIN,
     ArchiveDamagedError,
+    Block,
     line_starts,
     read_blocks,
 )
@@ -120,7 +122,7 @@ class Piece(NamedTuple):
 
 
 def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
-    """Return the files meant by *names*: paths, globs, directories (their files), ``-``.
+    """Return the files meant by *names*: paths, globs, directories (their files), ``-``, journals.
 
     A file that is named twice, or reached by a second link, is taken once. What does not exist or
     cannot be looked at is added to *failures*.
@@ -129,7 +131,7 @@ def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
     for name in names:
         for path in _expand(name, failures):
             try:
-                identity = path if path == STDIN else _identity(path)
+                identity = path if _is_stream(path) else _identity(path)
             except OSError as error:
                 failures.append(_failure(path, error))
             else:
@@ -139,7 +141,7 @@ def gather(names: Sequence[str], failures: list[Failure]) -> list[str]:
 
 def _expand(name: str, failures: list[Failure]) -> list[str]:
     """Return the paths meant by one name; what matches nothing stands for itself."""
-    if name == STDIN:
+    if _is_stream(name):
         return [name]
     try:
         return sorted(entry.path for entry in os.scandir(name) if _is_file(entry))
@@ -150,6 +152,10 @@ def _expand(name: str, failures: list[Failure]) -> list[str]:
     except OSError as error:
         failures.append(_failure(name, error))
         return []
+
+
+def _is_stream(name: str) -> bool:
+    return name == STDIN or name.startswith(JOURNAL)
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -203,7 +209,8 @@ def _in_order(
         except OSError as error:
             failures.append(_failure(path, error))
         except LogwatchError as error:
-            failures.append(Failure(path, error.render(), denied=False))
+            denied = isinstance(error, NotPermittedError)
+            failures.append(Failure(path, error.render(), denied))
         else:
             files.append(file)
             if file.first is not None:
@@ -247,7 +254,11 @@ def _age(file: HistoryFile) -> tuple[float, float, str, str]:
 
 
 def _look(path: str, zone: tzinfo, newer: float | None = None) -> HistoryFile:
-    if path == STDIN:
+    if _is_stream(path):
+        if path != STDIN:
+            from logwatch_monitis.sources.journal_past import check
+
+            check(path)
         return HistoryFile(path, True, None, time.time(), once=True)
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
@@ -306,6 +317,8 @@ class History:
         year: of the oldest file's first line, if somebody knows better.
         partial: whether a last line without line end counts; it may still be written.
         rows: give logins as rows of JSON, which costs much less.
+    since, until: when the logins that are wanted happened, microseconds since the epoch; of a
+        journal nothing else is read, of files all is.
         failures: what could not be read so far.
         counts: what all scanners have seen.
     """
@@ -316,6 +329,8 @@ class History:
     year: int | None = None
     partial: bool = True
     rows: bool = False
+    since: int | None = None
+    until: int | None = None
     failures: list[Failure] = field(default_factory=list)
     counts: ScanCounts = field(default_factory=ScanCounts)
 
@@ -430,7 +445,8 @@ class History:
         return logins
 
     def _pieces(self, scanner: Scanner, begin: int = 0, end: int | None = None) -> Iterator[Piece]:
-        with closing(read_blocks(scanner.path, begin=begin, end=end)) as blocks:
+        path = scanner.path
+        with closing(self._blocks(scanner, begin, end)) as blocks:
             for block in blocks:
                 if not block.complete and not self.partial:
                     continue
@@ -438,9 +454,20 @@ class History:
                 behind = block.offset + len(block.data)
                 if block.entries:
                     logins = self._approved(scanner, block.entries)
-                    yield Piece(scanner.path, block.entries.taken, logins)
+                    yield Piece(path, block.entries.taken, logins)
                 elif self.rows:
                     rows = scanner.rows(block.data, block.offset)
-                    yield Piece(scanner.path, behind, rows=rows)
+                    yield Piece(path, behind, rows=rows)
                 else:
-                    yield Piece(scanner.path, behind, scanner.feed(block.data, block.offset))
+                    yield Piece(path, behind, scanner.feed(block.data, block.offset))
+
+    def _blocks(
+        self, scanner: Scanner, begin: int, end: int | None
+    ) -> Generator[Block, None, None]:
+        if not scanner.path.startswith(JOURNAL):
+            return read_blocks(scanner.path, begin=begin, end=end)
+        from logwatch_monitis.sources.journal_past import read_journal
+
+        name = scanner.path
+        scanner.path = name if name != JOURNAL else JOURNAL[:-1]
+        return read_journal(name, self.since, self.until)

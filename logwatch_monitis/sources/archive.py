@@ -15,8 +15,18 @@ from logwatch_monitis.sources.pieces import STDIN, More, Read, joining, open_pie
 if TYPE_CHECKING:
     from logwatch_monitis.sources.journal_record import Batch
 
-__all__ = ["JOURNAL_HEADS", "STDIN", "ArchiveDamagedError", "Block", "line_starts", "read_blocks"]
+__all__ = [
+    "JOURNAL",
+    "JOURNAL_HEADS",
+    "STDIN",
+    "ArchiveDamagedError",
+    "Block",
+    "line_starts",
+    "read_blocks",
+]
 
+JOURNAL = "journal:"
+"""Names that begin like this are of journals, see `logwatch_monitis.sources.journal_past`."""
 JOURNAL_HEADS = (b"__", b'{"')
 """What may begin a file of journal entries; `read_blocks` looks closer."""
 _STEP = 65_536

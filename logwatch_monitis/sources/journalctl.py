@@ -7,19 +7,21 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, SetupError
 from logwatch_monitis.sources.journal_record import FIELDS
 
-__all__ = ["Child", "command", "denied", "failure", "output", "permission_error", "start"]
+__all__ = ["Child", "command", "denied", "failure", "output", "permission_error", "pieces", "start"]
 
 HELD_BYTES = 4 * 1024 * 1024
 """So much is read ahead; then journalctl waits until something was taken."""
 _PIECE = 65_536
+_BLOCK = 1024 * 1024
 _PATIENCE_S = 2.0
 _WORDS = 500
 _DIRECTORIES = (Path("/var/log/journal"), Path("/run/log/journal"))
@@ -113,6 +115,30 @@ def output(words: Sequence[str], patience: float) -> bytes:
         if process.returncode:
             raise failure(last_words(complaints, process.returncode))
         return printed
+
+
+@contextmanager
+def pieces(words: Sequence[str]) -> Iterator[Callable[[], bytes]]:
+    """Run a journalctl that ends by itself, and give what reads its output, piece by piece.
+
+    Raises:
+        LogwatchError: it failed; raised by what reads, at the end of the output.
+        NotPermittedError: likewise, it may not read the journal.
+    """
+    with _complaints() as complaints, start(words, complaints) as process:
+        assert process.stdout is not None
+        output = cast(BufferedReader, process.stdout)
+
+        def read() -> bytes:
+            piece = output.read1(_BLOCK)
+            if not piece and (code := process.wait()):
+                raise failure(last_words(complaints, code))
+            return piece
+
+        try:
+            yield read
+        finally:
+            process.kill()
 
 
 def failure(reason: str) -> LogwatchError:
