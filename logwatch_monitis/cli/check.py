@@ -16,7 +16,7 @@ from logwatch_monitis import config
 from logwatch_monitis.access import permission_hint
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
-from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.config import EMBEDDED, Config, Sources
 from logwatch_monitis.errors import (
     DocumentError,
     LogwatchError,
@@ -28,6 +28,7 @@ from logwatch_monitis.output import FORMATS, Terminal, visible
 
 _COLUMNS = ("about", "state", "message", "hint")
 _DENIED = " may not be read"
+_PATIENCE_S = 30.0
 _COLOURS = {"ok": "32", "note": "36", "error": "31"}
 
 
@@ -118,7 +119,7 @@ def _patterns(configuration: Config) -> Iterator[Finding]:
 def _logs(configuration: Config) -> list[Finding]:
     """Return what is to be said of each log; if there are some and all are denied, that is 77."""
     paths = [path for pattern in configuration.sources.files for path in _paths(pattern)]
-    findings = [_log(path) for path in paths]
+    findings = [*(_log(path) for path in paths), *_journal(configuration.sources)]
     there = {finding.message for finding in findings if finding.state != "note"}
     denied = [finding for finding in findings if finding.message.endswith(_DENIED)]
     if denied and len(denied) == len(there):
@@ -144,6 +145,27 @@ def _log(path: str) -> Finding:
     except OSError as error:
         return Finding("log", "error", f"{path}: {error.strerror}", code=1)
     return Finding("log", "ok", f"{path} can be read")
+
+
+def _journal(sources: Sources) -> Iterator[Finding]:
+    """Yield what is to be said of the journal: that it is read, or why it is not."""
+    from logwatch_monitis.sources.journal import is_wanted
+    from logwatch_monitis.sources.journalctl import command as journalctl
+    from logwatch_monitis.sources.journalctl import denied, output, permission_error
+
+    if not is_wanted(sources):
+        return
+    try:
+        if denied():
+            raise permission_error()
+        if output(journalctl("--lines=1"), _PATIENCE_S):
+            yield Finding("journal", "ok", "it can be read")
+        else:
+            yield Finding("journal", "note", "it holds nothing", "is systemd-journald running?")
+    except NotPermittedError as error:
+        yield Finding("journal", "error", f"the journal{_DENIED}", error.hint, 1)
+    except LogwatchError as error:
+        yield _error("journal", error)
 
 
 def _state(configuration: Config) -> Iterator[Finding]:
