@@ -151,9 +151,13 @@ def _journal(sources: Sources) -> Iterator[Finding]:
     """Yield what is to be said of the journal: that it is read, or why it is not."""
     from logwatch_monitis.sources.journal import is_wanted
     from logwatch_monitis.sources.journalctl import command as journalctl
-    from logwatch_monitis.sources.journalctl import denied, output, permission_error
+    from logwatch_monitis.sources.journalctl import denied, is_kept, output, permission_error
 
     if not is_wanted(sources):
+        if sources.journal == "auto" and is_kept():
+            message = "not read, because some of the log files exist"
+            hint = "'journal: yes' reads it too, and proves who wrote a login"
+            yield Finding("journal", "note", message, hint)
         return
     try:
         if denied():

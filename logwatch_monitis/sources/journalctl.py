@@ -16,7 +16,17 @@ from typing import BinaryIO, cast
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, SetupError
 from logwatch_monitis.sources.journal_record import FIELDS
 
-__all__ = ["Child", "command", "denied", "failure", "output", "permission_error", "pieces", "start"]
+__all__ = [
+    "Child",
+    "command",
+    "denied",
+    "failure",
+    "is_kept",
+    "output",
+    "permission_error",
+    "pieces",
+    "start",
+]
 
 HELD_BYTES = 4 * 1024 * 1024
 """So much is read ahead; then journalctl waits until something was taken."""
@@ -72,6 +82,15 @@ def denied() -> bool:
     """
     found = [_may_read(machine) for directory in _DIRECTORIES for machine in _inside(directory)]
     return False in found and True not in found
+
+
+def is_kept() -> bool:
+    """Tell whether the machine has a journal at all, readable or not."""
+    return any(
+        _may_read(machine) is not None
+        for directory in _DIRECTORIES
+        for machine in _inside(directory)
+    )
 
 
 def _may_read(machine: Path) -> bool | None:
