@@ -333,6 +333,7 @@ class History:
     until: int | None = None
     failures: list[Failure] = field(default_factory=list)
     counts: ScanCounts = field(default_factory=ScanCounts)
+    _idle: list[Scanner] = field(default_factory=list, init=False, repr=False)
 
     def read(self, log: Log) -> Iterator[Piece]:
         """Yield the logins of a log, oldest file first; what fails is noted, the rest goes on."""
@@ -386,7 +387,7 @@ class History:
             try:
                 yield from self._pieces(scanner, stretch.begin, stretch.end)
             finally:
-                self.counts.add(scanner.counts)
+                self._finish(scanner)
 
     @contextmanager
     def _noting(self, path: str) -> Iterator[None]:
@@ -420,8 +421,9 @@ class History:
             if not years.overrun or held is None:
                 break
             year = years.start_year
+            self._idle.append(scanner)
         yield from held or ()
-        self.counts.add(scanner.counts)
+        self._finish(scanner)
         if years.overrun:
             hint = f"give --year {years.start_year}"
             message = f"{file.path}: it spans more years than its time stamp allows ({hint})"
@@ -430,8 +432,18 @@ class History:
             raise damage
 
     def _scanner(self, path: str, years: Years | StreamYears, ordinals: Ordinals) -> Scanner:
+        """Return a scanner for a file; an idle one knows already which lanes are worth opening."""
         timeline = Timeline.history(self.zone, years)
-        return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
+        if not self._idle:
+            return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
+        scanner = self._idle.pop()
+        scanner.timeline, scanner.path, scanner.ordinals = timeline, path, ordinals
+        scanner.counts = ScanCounts()
+        return scanner
+
+    def _finish(self, scanner: Scanner) -> None:
+        self.counts.add(scanner.counts)
+        self._idle.append(scanner)
 
     def _approved(self, scanner: Scanner, entries: Batch) -> list[Login]:
         """Return the logins of journal entries that prove who wrote them."""
