@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -42,7 +42,7 @@ __all__ = ["Deliverer", "Outbox"]
 IDLE_SECONDS = 5.0
 STATE_SECONDS = 5.0
 PLAIN_AT_ONCE = 128
-BATCHES_AT_ONCE = 4
+BATCHES_AT_ONCE = 16
 BATCHES_SECONDS = 0.5
 MARK_SECONDS = 0.2
 UNCLEAR_AT_MOST = 5
@@ -77,8 +77,9 @@ class Deliverer:
     again, with the same checktime and id. After a failure one single result is tried first; more
     follow when it was taken.
 
-    Our own monitor gets batches. Every other one gets one request for each login, one after the
-    other, or over several connections where the answers take long; they start in the spool's order.
+    Our own monitor gets batches, of history several at once. Every other one gets one request for
+    each login, one after the other, or over several connections where the answers take long; they
+    start in the spool's order.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Deliverer:
         self._agent = agent
         self._finder = TargetFinder(client, target, spool, events)
         self._lanes = Lanes(clock)
+        self._batch_lanes, self._one_lane = Lanes(clock), Lanes(clock, 1)
         self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()
@@ -161,7 +163,8 @@ class Deliverer:
 
     def close(self) -> None:
         """Let go of threads and files after the last `step`; `run` does so itself."""
-        self._lanes.close()
+        for lanes in (self._lanes, self._batch_lanes, self._one_lane):
+            lanes.close()
         self._notes.close()
 
     def step(self) -> float:
@@ -198,31 +201,41 @@ class Deliverer:
         """Send what there is for a while, then mark it: a mark waits for the disk several times.
 
         What was sent and not marked when this process is killed is sent again; our monitor knows it
-        by its id.
-        """
-        end, sent = self._clock.monotonic() + BATCHES_SECONDS, 0
-        try:
-            while sent < len(entries) and self._clock.monotonic() < end and not self._stopping:
-                batch = entries[sent : sent + self._batch]
-                if not self._send_batch(monitor_id, batch):
-                    break
-                sent += len(batch)
-        finally:
-            self._mark()
+        by its id. Live logins arrive in their order; of what is only history several batches may be
+        under way: then the monitor reads one while it stores others, those in one commit.
 
-    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> bool:
-        """Send one batch; return False if it was refused, and smaller ones are to be tried."""
+        Raises:
+            LogwatchError: of a batch, and not because of what is in it.
+        """
+        end = self._clock.monotonic() + BATCHES_SECONDS
+        lanes = self._batch_lanes if entries[0].history else self._one_lane
+        work = partial(self._send_batch, monitor_id)
+        sent, refused = 0, list[int]()
+        failures: list[LogwatchError] = []
+        for batch, error in lanes.each(work, list(_growing(entries, self._batch))):
+            if error and _of_content(error):
+                refused.append(len(batch))
+            elif error:
+                failures.append(error)
+            else:
+                sent += 1
+                self._unmarked += batch
+            if self._stopping or self._clock.monotonic() >= end:
+                lanes.halt()
+        self._mark()
+        self._batch = min(self._batch << sent, MAX_BATCH)
+        if refused:
+            # All or none were stored, so halves lead to the one that is not wanted.
+            self._batch = max(1, min(refused) // 2)
+        if failures:
+            raise failures[0]
+
+    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> None:
         try:
             self._client.add_results(monitor_id, [self._result(entry) for entry in entries])
-        except UnknownActionError:
-            raise
-        except (RefusedError, UnclearError):
-            # All or none were stored, so halves lead to the one that is not wanted.
-            self._batch = max(1, len(entries) // 2)
-            return False
-        self._unmarked += entries
-        self._grow()
-        return True
+        except ValueError as error:
+            # Another batch has just met something that may be another server.
+            raise UnreachableError(str(error)) from error
 
     def _grow(self) -> None:
         self._batch = min(self._batch * 2, MAX_BATCH)
@@ -269,9 +282,7 @@ class Deliverer:
         Raises:
             LogwatchError: the error, if it is the monitor's.
         """
-        if isinstance(error, UnknownActionError) or not isinstance(
-            error, RefusedError | UnclearError
-        ):
+        if not _of_content(error):
             raise error
         if isinstance(error, UnclearError):
             self._spool.failed([entry], str(error))
@@ -362,3 +373,18 @@ class Deliverer:
         if isinstance(error, BusyError):
             return self._backoff.next(error.retry_after)
         return self._backoff.next() if isinstance(error, _PASSING) else self._backoff.next_slow()
+
+
+def _growing(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    """Yield the entries in batches, the first of *size*, each of twice the last one's."""
+    start = 0
+    while start < len(entries):
+        yield entries[start : start + size]
+        start, size = start + size, min(size * 2, MAX_BATCH)
+
+
+def _of_content(error: LogwatchError) -> bool:
+    """Tell whether an error may lie in what was sent."""
+    return isinstance(error, RefusedError | UnclearError) and not isinstance(
+        error, UnknownActionError
+    )

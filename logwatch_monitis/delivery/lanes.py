@@ -25,14 +25,15 @@ class _Outcome(NamedTuple):
 
 
 class Lanes:
-    """Does the same work for several items, in `LANES` threads if one item takes long.
+    """Does the same work for several items, in several threads if one item takes long.
 
     With answers that come at once, as over loopback, threads only hinder each other; from
     `SLOW_SECONDS` on they win. Items start in their order in either way.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, number: int = LANES) -> None:
         self._clock = clock
+        self._number = number
         self._pace = 0.0
         self._halted = False
         self._threads: ThreadPoolExecutor | None = None
@@ -45,7 +46,7 @@ class Lanes:
         After the first error, or after `halt`, no further item is started; those are not yielded.
         """
         self._halted = False
-        several = self._pace >= SLOW_SECONDS and len(items) > 1
+        several = self._pace >= SLOW_SECONDS and min(self._number, len(items)) > 1
         for item, outcome in (self._in_threads if several else self._in_turn)(work, items):
             if outcome.started:
                 self._pace += _WEIGHT * (outcome.seconds - self._pace)
@@ -69,7 +70,7 @@ class Lanes:
     def _in_threads(
         self, work: Callable[[T], None], items: Sequence[T]
     ) -> Iterator[tuple[T, _Outcome]]:
-        self._threads = self._threads or ThreadPoolExecutor(LANES, "delivery")
+        self._threads = self._threads or ThreadPoolExecutor(self._number, "delivery")
         futures: dict[Future[_Outcome], T] = {
             self._threads.submit(self._do, work, item): item for item in items
         }
