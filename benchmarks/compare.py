@@ -26,7 +26,7 @@ from tools import Tool, others, ours, starting, zcat
 
 ROOT = Path(__file__).parent.parent
 SPARSE, DENSE = 0.01, 0.6
-LONG = 5.0
+LONG = 3.0
 """Seconds; what takes longer is run fewer times, because its noise is less."""
 FEW = 3
 
