@@ -9,27 +9,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from logwatch_monitis.agent import Ignore
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
-from logwatch_monitis.history import History, Log
+from logwatch_monitis.history import History, Log, Piece
 from logwatch_monitis.login import Login
 from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.sending import limits_of, open_spool
-from logwatch_monitis.spool import Locks, SpoolDamagedError, SpoolFullError, Summary
+from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullError, Summary
 from logwatch_monitis.standin import StandIn
+from logwatch_monitis.words import counted
 
-__all__ = ["Backfill", "Progress", "Silent", "Tally"]
+__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "ignore_of", "stays"]
 
 BATCH = 4000
-"""Logins for one transaction: enough that waiting for the disk does not count."""
+"""Logins for one transaction, or a few more: enough that waiting for the disk does not count."""
 WAITING = 50_000
 """So many logins wait for delivery before reading pauses: a monitor that does not answer is noticed
 soon, and the outbox keeps room for what happens now."""
+AGAIN = "run the same command again"
 LOOK_S = 0.1
 PATIENCE_S = 10.0
 """How long nothing may move while the monitor fails before the rest is left to the next run."""
@@ -68,20 +70,42 @@ class Tally:
     """What a backfill has done.
 
     Attributes:
+        files: the files read, with their uncompressed bytes.
         found: logins found, by service.
         ignored: those of them that the configuration leaves out, by service.
         new: those that had not been taken before.
+        left: those that an earlier backfill had taken and not sent.
+        waiting: how many of the new and the left ones are not sent yet.
         refused: how many the monitor would not have; they are dead letters now.
     """
 
+    files: dict[str, int] = field(default_factory=dict)
     found: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     new: int = 0
+    left: int = 0
+    waiting: int = 0
     refused: int = 0
 
-    def keep(self, logins: Sequence[Login], ignore: Ignore) -> list[Login]:
-        """Count logins, and return those that are not to be left out."""
+    @property
+    def sent(self) -> int:
+        """How many the monitor has taken."""
+        return max(0, self.left + self.new - self.waiting - self.refused)
+
+    @property
+    def sent_before(self) -> int:
+        """How many of those found had been sent before, if all that were left are among them."""
+        return max(0, self.found.total() - self.ignored.total() - self.new - self.left)
+
+    def add(self, piece: Piece, wanted: Callable[[Login], bool] | None) -> Sequence[Login]:
+        """Count what a piece holds, and return its logins that are *wanted*."""
+        self.files[piece.path] = piece.end
+        logins = piece.logins if wanted is None else [*filter(wanted, piece.logins)]
         self.found.update([login.srv for login in logins])
+        return logins
+
+    def keep(self, logins: Sequence[Login], ignore: Ignore) -> Sequence[Login]:
+        """Return the logins that are not to be left out, and count those that are."""
         kept = [login for login in logins if not ignore(login)]
         if len(kept) < len(logins):
             self.ignored.update([login.srv for login in logins if ignore(login)])
@@ -95,6 +119,9 @@ class Backfill:
     its own it delivers itself (`StandIn`).
     """
 
+    _spool: Spool
+    _sending: StandIn
+
     def __init__(
         self,
         config: Config,
@@ -102,60 +129,84 @@ class Backfill:
         *,
         clock: Clock,
         events: Events,
-        progress: Progress | None = None,
     ) -> None:
         """Prepare; nothing is opened yet."""
         self._config = config
         self._history = history
         self._clock = clock
         self._events = events
-        self._progress = progress or Silent()
+        self._progress: Progress = Silent()
+        self._wanted: Callable[[Login], bool] | None = None
         self._batch: list[Login] = []
         self._ignore = ignore_of(config)
+        self._parts = ExitStack()
         most = limits_of(config).max_entries
         self._room = min(WAITING, max(1, most // 2))
         self._share = min(BATCH, max(1, most // 4))
+        self._at_once = max(self._share, min(2 * BATCH, most // 8))
         self.tally = Tally()
 
-    def run(self, logs: Sequence[Log], wanted: Callable[[Login], bool] | None = None) -> None:
-        """Take and deliver the logins of *logs*, of those *wanted* if that says which.
+    def run(
+        self,
+        logs: Sequence[Log],
+        progress: Progress,
+        wanted: Callable[[Login], bool] | None = None,
+    ) -> None:
+        """Take and deliver the logins of *logs*; may be called once.
+
+        Args:
+            logs: what is read.
+            progress: is told how far it has come.
+            wanted: says which logins are meant; None for all of them.
 
         Raises:
             LockHeldError: another backfill works on this state.
             UnreachableError: the monitor does not answer; what is spooled is sent later.
             MonitorError: the monitor refuses; likewise.
-            StateError: the spool cannot be used.
+            StateError: the spool cannot be used, or takes nothing more.
         """
-        config, clock = self._config, self._clock
-        with ExitStack() as stack:
-            stack.enter_context(Locks(config.state_directory, clock).take("backfill"))
-            self._spool = stack.enter_context(open_spool(config, clock, self._events))
-            self._sending = StandIn(config, self._spool, clock, self._events)
-            stack.callback(self._sending.stop)
-            before = self._spool.summary()
-            self._old = before.history
-            self._sending.start()
+        self._progress, self._wanted = progress, wanted
+        with self._parts:
+            self._open()
             for log in logs:
-                self._take(log, wanted)
+                for piece in self._history.read(log):
+                    self.take(piece)
             self._flush()
             self._wait(lambda spool: spool.history == 0)
-            self.tally.refused = self._spool.summary().dead - before.dead
 
-    def _take(self, log: Log, wanted: Callable[[Login], bool] | None) -> None:
-        for piece in self._history.read(log):
-            logins = piece.logins if wanted is None else list(filter(wanted, piece.logins))
-            self._progress.read(piece.path, piece.end)
-            self._progress.found(len(logins))
-            self._batch += self.tally.keep(logins, self._ignore)
-            if len(self._batch) >= self._share:
-                self._flush()
+    def take(self, piece: Piece) -> None:
+        """Take the logins of a piece, now or with those of the next ones."""
+        logins = self.tally.add(piece, self._wanted)
+        self._progress.read(piece.path, piece.end)
+        self._progress.found(len(logins))
+        self._batch += self.tally.keep(logins, self._ignore)
+        if len(self._batch) >= self._share:
+            self._flush()
+
+    def _open(self) -> None:
+        """Open the spool and begin to deliver, until the run ends."""
+        config, clock, parts = self._config, self._clock, self._parts
+        parts.enter_context(Locks(config.state_directory, clock).take("backfill"))
+        self._spool = parts.enter_context(open_spool(config, clock, self._events))
+        self._sending = StandIn(config, self._spool, clock, self._events)
+        before = self._spool.summary()
+        self.tally.left = before.history
+        parts.callback(self._account, before.dead)
+        parts.callback(self._sending.stop)
+        self._sending.start()
+
+    def _account(self, dead: int) -> None:
+        """Note what has become of the logins, now that nothing is sent any more."""
+        with suppress(StateError):
+            spool = self._spool.summary()
+            self.tally.waiting, self.tally.refused = spool.history, spool.dead - dead
 
     def _flush(self) -> None:
-        """Take what has gathered into the spool, in shares and when there is room."""
+        """Take what has gathered into the spool, as soon as there is room."""
         batch, self._batch = self._batch, []
-        for start in range(0, len(batch), self._share):
+        for start in range(0, len(batch), self._at_once):
             self._wait(lambda spool: spool.depth < self._room)
-            self._commit(batch[start : start + self._share])
+            self._commit(batch[start : start + self._at_once])
 
     def _commit(self, logins: Sequence[Login]) -> None:
         began = self._clock.monotonic()
@@ -163,10 +214,11 @@ class Backfill:
             try:
                 self.tally.new += self._spool.commit(logins, {}, history=True)
             except SpoolDamagedError as error:
-                raise StateError(error.message, "run the same command again") from error
-            except SpoolFullError:
+                raise StateError(error.message, AGAIN) from error
+            except SpoolFullError as error:
                 if self._clock.monotonic() - began > PATIENCE_S:
-                    raise
+                    hint = f"nothing is lost; when that is mended, {AGAIN}"
+                    raise StateError(error.message, hint) from error
                 time.sleep(LOOK_S)
             else:
                 self._sending.wake()
@@ -190,12 +242,12 @@ class Backfill:
 
     def _look(self) -> Summary:
         spool = self._spool.summary()
-        total = self._old + self.tally.new
+        total = self.tally.left + self.tally.new
         self._progress.sent(max(0, total - spool.history), total)
         return spool
 
     def _lose_patience(self, spool: Summary, seconds: float) -> None:
-        hint = f"{spool.history} logins stay in the spool; the next 'run' or 'backfill' sends them"
+        hint = stays(spool.history)
         status = self._sending.status
         if status and status.state == "refused":
             raise MonitorError(status.error, hint)
@@ -209,3 +261,12 @@ class Backfill:
 def ignore_of(config: Config) -> Ignore:
     """Return what says whose logins are left out."""
     return Ignore(config.ignore.users, config.ignore.hosts, config.ignore.services)
+
+
+def stays(logins: int) -> str:
+    """Return what becomes of so many logins that could not be sent now."""
+    verb = "stays" if logins == 1 else "stay"
+    return (
+        f"{counted(logins, 'login')} {verb} in the spool; the next 'run' or 'backfill' sends "
+        + ("it" if logins == 1 else "them")
+    )

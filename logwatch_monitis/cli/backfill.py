@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.options import PROGRAM, Command, config_option, format_option, say
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
+from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.history import History, Log, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, visible
 
+if TYPE_CHECKING:
+    from logwatch_monitis.backfill import Progress, Tally
+
 Wanted = Callable[[Login], bool]
 
 _COLUMNS = ("service", "logins", "ignored")
+_MANY = 1000
+"""So many logins sent make a rate."""
 
 
 @click.command(cls=Command, example="logwatch-monitis backfill --dry-run /var/log/auth.log*")
@@ -54,79 +61,85 @@ def command(
     history.partial = False
     wanted = reading.filter(history)
     logs = group(gather(names, history.failures), history.zone, history.failures)
-    refused = 0
-    try:
-        if dry_run:
-            write_records(form or "human", _count(configuration, history, logs, wanted), _COLUMNS)
-        elif logs:
-            refused = _send(configuration, history, logs, wanted, quiet=quiet)
-    finally:
-        for failure in history.failures:
+    run = _Run(configuration, history, quiet=quiet)
+    if dry_run:
+        run.count(logs, wanted, form or "human")
+    else:
+        run.send(logs, wanted)
+    return exit_code(history.failures, logs) or (1 if run.refused else 0)
+
+
+class _Run:
+    """One run, and what standard error is told of it: what failed, was found, and became of it."""
+
+    def __init__(self, configuration: config.Config, history: History, *, quiet: bool) -> None:
+        self._configuration = configuration
+        self._history = history
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self.refused = 0
+
+    def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
+        """Count the logins, and print how many there are."""
+        from logwatch_monitis.backfill import Tally, ignore_of
+
+        tally, ignore = Tally(), ignore_of(self._configuration)
+        try:
+            for log in logs:
+                for piece in self._history.read(log):
+                    tally.keep(tally.add(piece, wanted), ignore)
+            records = [
+                {"service": name, "logins": count, "ignored": tally.ignored[name]}
+                for name, count in tally.found.most_common()
+            ]
+            write_records(form, records, _COLUMNS)
+        finally:
+            self._tell(tally)
+
+    def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
+        """Send the logins."""
+        from logwatch_monitis.backfill import AGAIN, Backfill, Silent, stays
+        from logwatch_monitis.observe import LogEvents
+        from logwatch_monitis.seams import SystemClock
+
+        events = LogEvents(level=logging.WARNING)
+        show: AbstractContextManager[Progress] = nullcontext(Silent())
+        if sys.stderr.isatty() and not self._quiet:
+            from logwatch_monitis.cli.bars import Above, Bars
+
+            events = LogEvents(Above(), logging.WARNING)
+            show = Bars(file for log in logs for file in log.files)
+        work = Backfill(self._configuration, self._history, clock=SystemClock(), events=events)
+        try:
+            with ExitStack() as stack:
+                stack.callback(self._tell, work.tally, outcome=True)
+                work.run(logs, stack.enter_context(show), wanted)
+        except SystemExit:  # by a signal
+            left = work.tally.waiting
+            say(f"{PROGRAM}: interrupted; {AGAIN}" + (f" ({stays(left)})" if left else ""))
+            raise
+        self.refused = work.tally.refused
+
+    def _tell(self, tally: Tally, *, outcome: bool = False) -> None:
+        for failure in self._history.failures:
             say(f"{PROGRAM}: {visible(failure.message)}")
-    return exit_code(history.failures, logs) or (1 if refused else 0)
+        if self._quiet or not tally.files:
+            return
+        seconds = time.monotonic() - self._began
+        say(reading_summary(tally.found, tally.files, self._history.counts, seconds))
+        if outcome:
+            say(_outcome(tally, seconds))
 
 
-def _count(
-    configuration: config.Config, history: History, logs: Sequence[Log], wanted: Wanted | None
-) -> list[dict[str, Any]]:
-    from logwatch_monitis.backfill import Tally, ignore_of
-
-    tally, ignore = Tally(), ignore_of(configuration)
-    for log in logs:
-        for piece in history.read(log):
-            tally.keep(piece.logins if wanted is None else [*filter(wanted, piece.logins)], ignore)
-    return [
-        {"service": name, "logins": count, "ignored": tally.ignored[name]}
-        for name, count in tally.found.most_common()
-    ]
-
-
-def _send(
-    configuration: config.Config,
-    history: History,
-    logs: Sequence[Log],
-    wanted: Wanted | None,
-    *,
-    quiet: bool,
-) -> int:
-    """Send the logins, and return how many the monitor would not have."""
-    from logwatch_monitis.backfill import Backfill
-    from logwatch_monitis.observe import LogEvents
-    from logwatch_monitis.seams import SystemClock
-
-    with ExitStack() as stack:
-        progress = None
-        if sys.stderr.isatty() and not quiet:
-            from logwatch_monitis.cli.bars import Bars
-
-            progress = stack.enter_context(Bars(file for log in logs for file in log.files))
-        work = Backfill(
-            configuration,
-            history,
-            clock=SystemClock(),
-            events=LogEvents(level=logging.WARNING),
-            progress=progress,
-        )
-        work.run(logs, wanted)
-    tally = work.tally
-    if not quiet:
-        say(_summary(tally.found.most_common(), sum(len(log.files) for log in logs)))
-        say(_outcome(tally.new, tally.ignored.total(), tally.refused))
-    return tally.refused
-
-
-def _summary(found: Sequence[tuple[str, int]], files: int) -> str:
-    each = ", ".join(f"{visible(name)} {count}" for name, count in found)
-    total = sum(count for _, count in found)
-    return f"{total} logins found in {files} file{'s' if files != 1 else ''}" + (
-        f" ({each})" if each else ""
-    )
-
-
-def _outcome(new: int, ignored: int, refused: int) -> str:
-    parts = [f"{new} of them new and sent" if new else "none of them new"]
-    if ignored:
-        parts.append(f"{ignored} left out as configured")
-    if refused:
-        parts.append(f"{refused} refused by the monitor, see '{PROGRAM} spool list'")
-    return ", ".join(parts)
+def _outcome(tally: Tally, seconds: float) -> str:
+    """Return what became of the logins."""
+    sent = f"{tally.sent} sent"
+    if tally.sent > _MANY and seconds > 0:
+        sent += f" ({tally.sent / seconds:.0f} a second)"
+    counts = {
+        "sent before": tally.sent_before,
+        "left out as configured": tally.ignored.total(),
+        "not sent yet": tally.waiting,
+        f"refused by the monitor, see '{PROGRAM} spool list'": tally.refused,
+    }
+    return ", ".join([sent, *(f"{count} {what}" for what, count in counts.items() if count)])

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
 from logwatch_monitis.history import HistoryFile
 from logwatch_monitis.sources.archive import STDIN
 
-__all__ = ["Bars"]
+__all__ = ["Above", "Bars"]
 
 _RATIO = 10
 """How much logs usually shrink: where in a compressed file one is, only its end tells."""
+_NARROW = 80
+"""Columns; with fewer there is no bar, but still all figures."""
+
+
+class Above(io.StringIO):
+    """Standard error for lines that appear above the bars."""
+
+    def write(self, text: str) -> int:
+        """Write text that ends with a line end."""
+        tqdm.write(text, file=sys.stderr, end="")
+        return len(text)
 
 
 class Bars:
@@ -36,11 +49,8 @@ class Bars:
         self._bars = ExitStack()
 
     def __enter__(self) -> Self:
-        total = sum(self._sizes.values())
-        read = tqdm(total=total or None, unit="B", unit_scale=True, desc="read", file=sys.stderr)
-        self._read = self._bars.enter_context(read)
-        sent = tqdm(total=0, unit=" logins", desc="sent", file=sys.stderr)
-        self._sent = self._bars.enter_context(sent)
+        self._read = self._bar("read", sum(self._sizes.values()) or None, "B")
+        self._sent = self._bar("sent", 0, " logins")
         return self
 
     def __exit__(
@@ -72,6 +82,21 @@ class Bars:
         self._sent.total = total
         self._sent.update(logins - self._sent.n)
 
+    def _bar(self, name: str, total: int | None, unit: str) -> _Bar:
+        narrow: dict[str, Any] = {}
+        if shutil.get_terminal_size().columns < _NARROW:
+            narrow["bar_format"] = "{desc} {percentage:3.0f}% {rate_fmt} {remaining}{postfix}"
+        bar = _Bar(
+            desc=name,
+            total=total,
+            unit=unit,
+            unit_scale=unit == "B",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            **narrow,
+        )
+        return self._bars.enter_context(bar)
+
     def _end_file(self) -> None:
         self._before += self._sizes.get(self._path, 0) or self._done
         self._done = 0
@@ -79,6 +104,10 @@ class Bars:
 
     def _show(self) -> None:
         self._read.update(self._before + self._done - self._read.n)
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    monitor_interval = 0  # its thread would do no good: what is slow here is told of all the time
 
 
 def _size(path: str) -> int:

@@ -1,4 +1,4 @@
-"""The closing line of what reads files, and how numbers of things are said."""
+"""The closing line of what reads files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections.abc import Mapping
 
 from logwatch_monitis.output import visible
 from logwatch_monitis.scanner import ScanCounts
+from logwatch_monitis.words import counted
 
-__all__ = ["counted", "reading_summary"]
+__all__ = ["reading_summary"]
 
 _PRECISE = 9.95
 """Below so many MB/s one decimal is shown."""
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things that form their plural with s: ``1 file``, ``2 files``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def reading_summary(

@@ -39,7 +39,7 @@ from .target import Facts, Target, TargetFinder
 
 __all__ = ["Deliverer", "Outbox"]
 
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 1.0
 STATE_SECONDS = 5.0
 PLAIN_AT_ONCE = 128
 BATCHES_AT_ONCE = 16
