@@ -141,7 +141,7 @@ class TestOnce:
     @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside an agent"])
     def test_killed_and_run_again(self, log, tmp_path, agent_of, beside):
         """Killed at any moment and run again until done, it has sent exactly what the log holds."""
-        log.append(8000 if FULL else 2000)
+        log.append(100_000 if FULL else 2000)
         other = tmp_path / "other.log"
         other.touch()
         agent = agent_of(other, config="machine: web9\n")
@@ -150,7 +150,7 @@ class TestOnce:
         for _ in range(10 if FULL else 2):
             late = contextlib.suppress(subprocess.TimeoutExpired)
             with backfilling(*configured(tmp_path), log.path) as started, late:
-                started.wait(random.uniform(0.3, 6 if FULL else 3))
+                started.wait(random.uniform(0.3, 7 if FULL else 3))
         result = run("backfill", *configured(tmp_path), log.path)
 
         assert (0, "") == (result.code, result.out)
