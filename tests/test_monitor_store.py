@@ -6,25 +6,15 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from logwatch_monitis.errors import LockHeldError, SetupError, StateError
 from logwatch_monitis.monitis.wire import Result
 from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.queries import (
-    FILTERS,
-    Cursor,
-    Selection,
-    list_monitors,
-    logins,
-    monitor_results,
-)
+from logwatch_monitis.monitor.queries import list_monitors, monitor_results
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
-from logwatch_monitis.monitor.totals import Totals
+from logwatch_monitis.monitor.views import Wanted, logins
 from logwatch_monitis.monitor.writer import Refused
 
-HOUR = 3_600_000
 NOW = 1_795_348_800_000
 
 
@@ -106,7 +96,7 @@ def test_one_that_cannot_be_stored_takes_no_other_with_it(tmp_path):
         jobs[2:2] = [store._writer.write(broken)]
         outcomes = await asyncio.gather(hold, *jobs, return_exceptions=True)
         assert gate.is_set()
-        return outcomes[1:], await store.read(logins, Selection({}))
+        return outcomes[1:], await store.read(logins, Wanted(), 100)
 
     outcomes, stored = in_store(tmp_path, scenario)
     assert isinstance(outcomes.pop(2), sqlite3.OperationalError)
@@ -127,7 +117,7 @@ def test_a_full_disk_refuses_and_recovers(tmp_path):
             await store.add_results(monitor, [login(n, "x" * 999) for n in range(1, 200)])
         await store._writer.write(room(10_000))
         await store.add_results(monitor, [login(200)])
-        return [row.user for row in await store.read(logins, Selection({}))]
+        return [row.user for row in await store.read(logins, Wanted(), 100)]
 
     assert ["alice", "alice"] == in_store(tmp_path, scenario)
 
@@ -164,91 +154,20 @@ def test_a_deleted_monitor_is_gone_at_once_and_its_results_soon(tmp_path):
         await store.add_results(other, [login(0)])
         await store.add_results(monitor, [login(n) for n in range(5_000)])
         await store.delete_monitors([monitor])
-        assert ["0"] == [str(row.seq - 1) for row in await store.read(logins, Selection({}))]
+        assert ["0"] == [str(row.seq - 1) for row in await store.read(logins, Wanted(), 100)]
         assert [other] == [x.id for x in await store.read(list_monitors, {})]
         with pytest.raises(Refused):
             await store.add_results(monitor, [login(9_999)])
         while await store.read(rows) > 1:  # noqa: ASYNC110 - nobody is told of the tidying
             await asyncio.sleep(0)
         await store.add_results(other, [login(1)])
-        return [row.seq for row in await store.read(logins, Selection({}))]
+        return [row.seq for row in await store.read(logins, Wanted(), 100)]
 
     def rows(connection):
         query = "SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM monitors) - 1"
         return connection.execute(query).fetchone()[0]
 
     assert [5_002, 1] == in_store(tmp_path, scenario)
-
-
-LOGINS = st.lists(
-    st.tuples(
-        st.sampled_from(["alice", "bob", "josé"]),
-        st.sampled_from(["192.0.2.7", "::1"]),
-        st.sampled_from(["sshd", "su"]),
-        st.sampled_from(["web1", "db2"]),
-        st.integers(NOW - 30 * HOUR, NOW + HOUR),
-    ),
-    max_size=30,
-)
-SOME_FILTERS = st.fixed_dictionaries(
-    {},
-    optional={
-        "user": st.sampled_from(["alice", "bob", "nobody"]),
-        "host": st.sampled_from(["192.0.2.7", "::1"]),
-        "service": st.sampled_from(["sshd"]),
-        "machine": st.sampled_from(["web1"]),
-    },
-)
-
-
-@given(LOGINS, SOME_FILTERS, st.integers(1, 7))
-def test_pages_show_every_matching_login_once(tmp_path_factory, rows, filters, limit):
-    """Walking back page by page, or forth, gives the matching logins in order; so do the counts."""
-    fields = dict(zip(FILTERS, range(4), strict=True))
-    matching = [row for row in rows if all(row[fields[n]] == v for n, v in filters.items())]
-
-    async def scenario(store, monitor):
-        await store.add_results(
-            monitor, [login(n, *row[:4], at=row[4]) for n, row in enumerate(rows)]
-        )
-        back, place = [], None
-        while page := await store.read(logins, Selection(filters, before=place, limit=limit)):
-            back += page
-            place = Cursor(page[-1].checktime, page[-1].seq)
-        forth, place = [], Cursor(0, 0)
-        while page := await store.read(logins, Selection(filters, after=place, limit=limit)):
-            forth = page + forth
-            place = Cursor(page[0].checktime, page[0].seq)
-        return back, forth, await store.read(Totals().counts, filters, NOW)
-
-    back, forth, numbers = in_store(tmp_path_factory.mktemp("pages") / "data", scenario)
-    assert sorted((row[4] for row in matching), reverse=True) == [row.checktime for row in back]
-    assert back == forth
-    assert len(matching) == numbers.total
-    ages = [max(0, NOW - row[4]) // HOUR for row in matching]
-    assert [ages.count(age) for age in range(23, -1, -1)] == list(numbers.hours)
-
-
-@given(st.lists(st.sampled_from(["add 1", "add 2", "delete", "ask"]), max_size=30))
-def test_remembered_totals_are_right(tmp_path_factory, steps):
-    """Whatever is added and deleted in between, a total equals one that was counted anew."""
-
-    async def scenario(store, monitor):
-        totals, extra = Totals(), None
-        for number, step in enumerate([*steps, "ask"], 1):
-            if step == "add 1":
-                await store.add_results(monitor, [login(number)])
-            elif step == "add 2":
-                extra = extra or await store.add_monitor(definition("second"))
-                await store.add_results(extra, [login(number), login(-number, "bob")])
-            elif step == "delete" and extra:
-                await store.delete_monitors([extra])
-                extra = None
-            for filters in ({}, {"user": "alice", "host": "h"}) if step == "ask" else ():
-                fresh = await store.read(Totals().counts, filters, NOW)
-                assert fresh == await store.read(totals.counts, filters, NOW)
-
-    in_store(tmp_path_factory.mktemp("totals") / "data", scenario)
 
 
 def test_keys_are_made_once_and_look_like_the_services(tmp_path):

@@ -24,7 +24,7 @@ class Segment(NamedTuple):
     """A part of a bar: of which service, how many, which colour; *top* and *height* in percent."""
 
     service: str
-    count: int
+    logins: int
     color: int
     top: float
     height: float
@@ -34,7 +34,7 @@ class Bar(NamedTuple):
     """A bar with its span, its sum, its parts from the bottom up, and where it stands."""
 
     bucket: Bucket
-    count: int
+    logins: int
     left: float
     width: float
     segments: tuple[Segment, ...]
@@ -48,14 +48,14 @@ class Bars(NamedTuple):
         series: each service with its colour and its sum, the greatest first.
         ticks: values on the axis with their height in percent from the top.
         labels: names under the bars with their place in percent from the left.
-        count: the sum.
+        logins: the sum.
     """
 
     bars: tuple[Bar, ...]
     series: tuple[tuple[str, int, int], ...]
     ticks: tuple[tuple[int, float], ...]
     labels: tuple[tuple[str, float], ...]
-    count: int
+    logins: int
 
 
 class Day(NamedTuple):
@@ -64,7 +64,7 @@ class Day(NamedTuple):
     day: date
     column: int
     row: int
-    count: int
+    logins: int
     level: int
 
 
@@ -74,7 +74,7 @@ class Calendar(NamedTuple):
     days: tuple[Day, ...]
     months: tuple[tuple[int, date], ...]
     sums: tuple[tuple[date, int], ...]
-    count: int
+    logins: int
     busiest: Day | None
 
 
@@ -155,8 +155,8 @@ def calendar(days: Sequence[date], sums: Sequence[int], last: date) -> Calendar:
     firsts = tuple((day.column, day.day) for day in made if day.day.day == 1)
     months: Counter[date] = Counter()
     for day in made:
-        months[day.day.replace(day=1)] += day.count
-    busiest = max(made, key=lambda day: day.count, default=None)
+        months[day.day.replace(day=1)] += day.logins
+    busiest = max(made, key=lambda day: day.logins, default=None)
     return Calendar(made, firsts, tuple(sorted(months.items())), sum(sums), busiest)
 
 

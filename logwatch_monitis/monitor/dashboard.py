@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from datetime import date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from . import charts, spans, views
-from .asked import Asked
+from .asked import Asked, Cursor
 from .views import Tally, Tops, Wanted
 
 __all__ = ["AgentState", "Dashboard", "Figure", "Overview", "Overviews", "look", "wanted"]
@@ -30,7 +31,7 @@ class Figure(NamedTuple):
     """A number with its name, and the span in the address that shows what it counts."""
 
     name: str
-    count: int
+    logins: int
     since: str
 
 
@@ -112,58 +113,58 @@ def look(
     """Return what the page shows at *now* (ms)."""
     which = wanted(asked)
     rows = views.logins(connection, which, asked.limit + 1, asked.before, asked.after)
+    begun = asked.before or asked.after
     key = (which, now // _HOUR, views.version(connection), str(zone))
+    if not rows and not begun:
+        return Dashboard(rows, set(), _nothing(now, zone), states(connection, now))
     overview = known.get(key, lambda: _overview(connection, which, now, zone))
     return Dashboard(rows, views.first_times(connection, rows), overview, states(connection, now))
 
 
 def _overview(connection: sqlite3.Connection, which: Wanted, now: int, zone: tzinfo) -> Overview:
     tally = Tally(connection, which.filters)
-    total = tally.count(which.start, which.end)
     figures = [
         Figure(name, tally.count(spans.recent(since, now, zone)), since)
         for since, name in (("1d", "Today"), ("7d", "Last 7 days"))
     ]
-    edge = _edge_of(connection, which)
-    start, end = _span(tally, which, now, edge, zone)
-    bars = _bars(tally, which, spans.buckets(start, end, zone), zone)
-    last = datetime.fromtimestamp(_calendar_end(tally, which, now, edge, zone) / 1000, zone).date()
+    start, end = _span(connection, which, now, zone)
+    last = min(end - 1, now)
+    shown = now if last >= spans.recent("365d", now, zone) else last
     return Overview(
-        total,
+        tally.count(which.start, which.end),
         tuple(figures),
-        bars,
+        _bars(tally, which, spans.buckets(start, end, zone), zone),
         _called(which, start, end, now, zone),
-        _calendar(tally, last, zone),
+        _calendar(tally, datetime.fromtimestamp(shown / 1000, zone).date(), zone),
         views.tops(connection, which),
     )
 
 
-def _edge_of(connection: sqlite3.Connection, which: Wanted) -> tuple[int, int] | None:
-    """Return the times of the oldest and the newest login, None if there is none."""
-    newest = views.logins(connection, which, 1)
-    if not newest:
-        return None
-    oldest = views.logins(connection, which, 1, after=views.Cursor(-1, -1))
-    return oldest[0].checktime, newest[0].checktime
+def _nothing(now: int, zone: tzinfo) -> Overview:
+    """Return the overview of no logins."""
+    hours = spans.buckets(now - now % _HOUR, now - now % _HOUR + _HOUR, zone)
+    bars = charts.bars(hours, [Counter() for _ in hours], {})
+    days = spans.days_until(datetime.fromtimestamp(now / 1000, zone).date())
+    calendar = charts.calendar(days, [0] * len(days), days[-1])
+    return Overview(0, (), bars, "", calendar, Tops(0, [], [], [], (0, 0, 0)))
 
 
-def _span(
-    tally: Tally, which: Wanted, now: int, edge: tuple[int, int] | None, zone: tzinfo
-) -> tuple[int, int]:
+def _span(connection: sqlite3.Connection, which: Wanted, now: int, zone: tzinfo) -> tuple[int, int]:
     """Return what the bars cover: what was asked for, or the shortest period with logins."""
     end = which.end or (now // _HOUR + 1) * _HOUR
     if which.start is not None:
         return which.start, max(end, which.start + _HOUR)
-    if edge is None:
+    newest = views.logins(connection, which, 1)
+    if not newest:
         return end - 24 * _HOUR, end
-    oldest, newest = edge
     if which.end is None:
         for period, _ in PERIODS:
             start = spans.recent(period, now, zone)
-            if newest >= start:
+            if newest[0].checktime >= start:
                 return start, end
-        end = (newest // _HOUR + 1) * _HOUR
-    return min(oldest // _HOUR * _HOUR, end - _HOUR), end
+        end = (newest[0].checktime // _HOUR + 1) * _HOUR
+    oldest = views.logins(connection, which, 1, after=Cursor(-1, -1))
+    return min(oldest[0].checktime // _HOUR * _HOUR, end - _HOUR), end
 
 
 def _bars(tally: Tally, which: Wanted, buckets: list[spans.Bucket], zone: tzinfo) -> charts.Bars:
@@ -177,23 +178,14 @@ def _bars(tally: Tally, which: Wanted, buckets: list[spans.Bucket], zone: tzinfo
 def _called(which: Wanted, start: int, end: int, now: int, zone: tzinfo) -> str:
     for period, name in PERIODS:
         if which.end is None and start == spans.recent(period, now, zone):
-            return f"last {name.lower()}"
+            return f"past {name.lower()}"
     return spans.named(start, end, zone)
-
-
-def _calendar_end(
-    tally: Tally, which: Wanted, now: int, edge: tuple[int, int] | None, zone: tzinfo
-) -> int:
-    """Return a moment of the calendar's last week: this one, unless what is shown is older."""
-    last = which.end - 1 if which.end else edge[1] if edge else now
-    year = spans.recent("365d", now, zone)
-    return now if min(last, which.start or last) >= year else min(last, now)
 
 
 def _calendar(tally: Tally, last: date, zone: tzinfo) -> charts.Calendar:
     days = spans.days_until(last)
     edges = [spans.day_start(day, zone) for day in (*days, days[-1] + timedelta(days=1))]
-    sums = [tally.count(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    sums = [tally.count(start, end) for start, end in pairwise(edges)]
     return charts.calendar(days, sums, last)
 
 

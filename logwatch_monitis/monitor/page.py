@@ -1,56 +1,29 @@
-"""The page: the last logins, newest first, as HTML, JSON and CSV. Needs starlette and jinja2."""
+"""The page's routes: the logins as HTML, JSON, CSV and XML. Needs starlette and jinja2."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from logwatch_monitis.login import iso_time
-from logwatch_monitis.monitis.wire import render_json
 from logwatch_monitis.seams import Clock
+from logwatch_monitis.syslog.zones import current_zone, local_zone
 
-from .inert import cell, shortened, visible
+from . import dashboard, exports, others, views
+from .asked import Asked, address, parse, tidied
+from .dashboard import Overviews
 from .live import MAX_PAGES, Live
-from .queries import FILTERS, Cursor, LoginRow, Selection, logins
+from .shown import Surroundings, context, make_templates
 from .store import Store
-from .totals import Totals
 
 __all__ = ["Page", "Surroundings"]
 
-PER_PAGE = 100
-MOST = 10_000
-LONGEST = 120
-
-_CURSOR = re.compile(r"([0-9]{1,15})-([0-9]{1,18})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_COLUMNS = ("time", "user_login", "host", "srv", "kind", "machine", "method", "verified")
-
-
-class Surroundings(NamedTuple):
-    """What the page is told about where it stands.
-
-    Attributes:
-        place: whose monitor it is, for the heading.
-        api_key: for the instructions of an empty page.
-        lonely: no agent runs beside the monitor, so an empty page says how to start one.
-    """
-
-    place: str
-    api_key: str
-    lonely: bool
 
 
 class _Asset(NamedTuple):
@@ -66,72 +39,82 @@ class Page:
         self._store = store
         self._live = live
         self._clock = clock
-        self._totals = Totals()
+        self._zone = local_zone()
+        self._known = Overviews()
         self._assets = dict(_assets())
         self._by_path = {asset.path: asset for asset in self._assets.values()}
-        self._templates = Environment(
-            loader=PackageLoader("logwatch_monitis.monitor"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(
-            asset=lambda name: self._assets[name].path, shown=shown, names=tuple(FILTERS)
-        )
-        self._templates.filters.update(
-            add=lambda filters, name, value: {**filters, name: value},
-            iso=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z",
-            short=lambda text: shortened(visible(text), LONGEST),
-            utc=lambda ms: f"{_moment(ms):%Y-%m-%d %H:%M:%S}",
-        )
+        self._templates = make_templates(shown, lambda name: self._assets[name].path)
 
     def routes(self) -> list[Route]:
         """Return the routes, all of them for GET."""
+        logins = [Route(f"/logins.{form}", self._export) for form in exports.FORMATS]
+        results = [Route(f"/monitors/{{number:int}}.{f}", self._results) for f in exports.FORMATS]
         return [
             Route("/", self._html),
-            Route("/logins.json", self._json),
-            Route("/logins.csv", self._csv),
+            *logins,
+            Route("/monitors", self._monitors),
+            *results,
+            Route("/monitors/{number:int}", self._monitor),
             Route("/events", self._events),
             Route("/static/{name}", self._static),
         ]
 
     def closed(self, again: bool) -> bytes:  # noqa: FBT001 - called through a plain callable
         """Return what those see who have no key; with *again* it loads itself once more."""
-        return self._templates.get_template("closed.html").render(again=again).encode()
+        return self._render("closed.html", again=again).encode()
 
     async def _html(self, request: Request) -> Response:
         query = dict(request.query_params)
-        if "" in query.values():  # an unfilled field of the form
-            return RedirectResponse(_address("/", _filled(query)), 303)
+        if query != tidied(query):  # as a form without script sends it
+            return RedirectResponse(address("/", tidied(query)), 303)
         try:
-            selection = _selection(query, PER_PAGE)
+            asked = self._asked(query)
         except ValueError as error:
             return PlainTextResponse(str(error), 400)
-        found = await self._store.read(logins, selection._replace(limit=selection.limit + 1))
-        if selection.after and len(found) <= selection.limit:
-            return RedirectResponse(_address("/", selection.filters), 303)
-        now = int(self._clock.now() * 1000)
-        numbers = await self._store.read(self._totals.counts, selection.filters, now)
-        context = _context(query, selection, found) | {"counts": numbers}
-        page = self._templates.get_template("logins.html").render(
-            context, url=str(request.base_url).rstrip("/")
-        )
-        return Response(page, media_type="text/html")
+        now, zone = int(self._clock.now() * 1000), current_zone(self._zone)
+        seen = await self._store.read(dashboard.look, asked, now, zone, self._known)
+        if asked.after and len(seen.rows) <= asked.limit:
+            return RedirectResponse(address("/", asked.query), 303)
+        url = str(request.base_url).rstrip("/")
+        return self._page("logins.html", **context(asked, seen, now, zone), url=url)
 
-    async def _json(self, request: Request) -> Response:
-        return await self._export(request, _json_rows, "application/json")
-
-    async def _csv(self, request: Request) -> Response:
-        return await self._export(request, _csv_rows, "text/csv")
-
-    async def _export(self, request: Request, render: Any, kind: str) -> Response:
+    async def _export(self, request: Request) -> Response:
+        form = exports.FORMATS[request.url.path.rpartition(".")[2]]
         try:
-            selection = _selection(_filled(dict(request.query_params)), PER_PAGE)
+            asked = self._asked(tidied(dict(request.query_params)))
         except ValueError as error:
             return PlainTextResponse(str(error), 400)
-        found = await self._store.read(logins, selection)
-        return Response(render(found), media_type=kind)
+        which = dashboard.wanted(asked)
+        limit, before, after = asked.limit, asked.before, asked.after
+        rows = await self._store.read(views.logins, which, limit, before, after)
+        return Response(form.render(exports.login_records(rows), "login"), media_type=form.kind)
+
+    async def _monitors(self, _: Request) -> Response:
+        found = await self._store.read(others.monitors)
+        return self._page("monitors.html", **self._moment(), monitors=found)
+
+    async def _monitor(self, request: Request) -> Response:
+        try:
+            seen = await self._store.read(others.look, *self._place(request))
+        except ValueError as error:
+            return PlainTextResponse(str(error), 400)
+        if seen is None:
+            return PlainTextResponse("There is no such monitor.", 404)
+        return self._page("monitor.html", **self._moment(), seen=seen)
+
+    async def _results(self, request: Request) -> Response:
+        form = exports.FORMATS[request.url.path.rpartition(".")[2]]
+        try:
+            seen = await self._store.read(others.look, *self._place(request))
+        except ValueError as error:
+            return PlainTextResponse(str(error), 400)
+        if seen is None:
+            return PlainTextResponse("There is no such monitor.", 404)
+        return Response(form.render(seen.records, "result"), media_type=form.kind)
+
+    def _place(self, request: Request) -> tuple[int, Asked]:
+        query = tidied(dict(request.query_params))
+        return request.path_params["number"], self._asked(query)
 
     async def _events(self, _: Request) -> Response:
         if self._live.pages >= MAX_PAGES:
@@ -148,6 +131,18 @@ class Page:
             headers={"cache-control": "public, max-age=31536000, immutable"},
         )
 
+    def _asked(self, query: Mapping[str, str]) -> Asked:
+        return parse(query, self._clock.now(), current_zone(self._zone))
+
+    def _moment(self) -> dict[str, Any]:
+        return {"now": int(self._clock.now() * 1000), "zone": current_zone(self._zone)}
+
+    def _page(self, template: str, **values: Any) -> Response:
+        return Response(self._render(template, **values), media_type="text/html")
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(values)
+
 
 def _assets() -> Iterator[tuple[str, _Asset]]:
     """Yield the files of ``static/``; their path holds a hash, so they may be kept for ever."""
@@ -156,88 +151,3 @@ def _assets() -> Iterator[tuple[str, _Asset]]:
         content = file.read_bytes()
         digest = blake2b(content, digest_size=6).hexdigest()
         yield file.name, _Asset(f"/static/{stem}.{digest}.{ending}", _TYPES[ending], content)
-
-
-def _context(
-    query: Mapping[str, str], selection: Selection, found: list[LoginRow]
-) -> dict[str, Any]:
-    """Return what the template asks for; *found* may hold one login more than fits."""
-    more = len(found) > selection.limit
-    rows = found[1:] if more and selection.after else found[: selection.limit]
-    live = selection.before is None and selection.after is None
-    filters = selection.filters
-    older = rows and (more or selection.after) and {"before": _place(rows[-1])}
-    newer = rows and not live and {"after": _place(rows[0])}
-    return {
-        "rows": rows,
-        "filters": filters,
-        "live": live,
-        "older": _address("/", {**filters, **older}) if older else "",
-        "newer": _address("/", {**filters, **newer}) if newer else "",
-        "seen": {name: _seen(rows, name) for name in FILTERS},
-        "address": lambda wanted: _address("/", wanted),
-        "same": lambda path: _address(path, query),
-    }
-
-
-def _selection(query: Mapping[str, str], limit: int) -> Selection:
-    filters = {name: query[name] for name in FILTERS if name in query}
-    before, after = (_cursor(query, name) for name in ("before", "after"))
-    if "limit" in query:
-        text = query["limit"]
-        limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0  # noqa: PLR2004
-        if not 1 <= limit <= MOST:
-            raise ValueError(f"limit must be a number from 1 to {MOST}")
-    return Selection(filters, before, after, limit)
-
-
-def _cursor(query: Mapping[str, str], name: str) -> Cursor | None:
-    if name not in query:
-        return None
-    match = _CURSOR.fullmatch(query[name])
-    if not match:
-        raise ValueError(f"{name} must be a place in the list, as its links have it")
-    return Cursor(int(match[1]), int(match[2]))
-
-
-def _place(row: LoginRow) -> str:
-    return f"{row.checktime}-{row.seq}"
-
-
-def _filled(query: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in query.items() if value}
-
-
-def _address(path: str, query: Mapping[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
-
-
-def _seen(rows: list[LoginRow], name: str) -> list[str]:
-    return sorted({text for row in rows if (text := getattr(row, name)) and len(text) <= LONGEST})
-
-
-def _moment(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _values(row: LoginRow) -> dict[str, Any]:
-    """Return the login under the names of the interchange format."""
-    verified = None if row.verified is None else bool(row.verified)
-    time = iso_time(row.checktime * 1000)
-    texts = (row.user, row.host, row.service, row.kind, row.machine, row.method)
-    return dict(zip(_COLUMNS, (time, *texts, verified), strict=True))
-
-
-def _json_rows(rows: list[LoginRow]) -> bytes:
-    return render_json({"logins": [_values(row) for row in rows]})
-
-
-def _csv_rows(rows: list[LoginRow]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        values = _values(row)
-        values["verified"] = {True: "yes", False: "no", None: ""}[values["verified"]]
-        writer.writerow([cell(value or "") for value in values.values()])
-    return text.getvalue()

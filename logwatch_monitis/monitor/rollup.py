@@ -17,7 +17,7 @@ FOLD_FROM = 1_000
 FOLD_AT_ONCE = 5_000
 
 # Texts that were not told are '', a verification that was not told is -1: a key holds no NULL.
-# The indexes hold the service, so that counting by it needs no row.
+# The indexes hold what logins are filtered by, so that rows that do not match are not looked at.
 TABLES = """
 CREATE TABLE folded (seq INTEGER NOT NULL) STRICT;
 INSERT INTO folded VALUES (0);
@@ -81,8 +81,10 @@ END;
 
 DROP INDEX logins_user;
 DROP INDEX logins_host;
-CREATE INDEX logins_user ON results (user_login, checktime, srv) WHERE user_login IS NOT NULL;
-CREATE INDEX logins_host ON results (host, checktime, srv) WHERE user_login IS NOT NULL;
+CREATE INDEX logins_user ON results (user_login, checktime, srv, kind, verified, machine)
+    WHERE user_login IS NOT NULL;
+CREATE INDEX logins_host ON results (host, checktime, srv, kind, verified, machine)
+    WHERE user_login IS NOT NULL;
 """
 
 _SLOTS = """
@@ -133,7 +135,8 @@ def fold(connection: sqlite3.Connection) -> bool:
     newest = connection.execute("SELECT max(seq) FROM results").fetchone()[0] or 0
     if newest - last < FOLD_FROM:
         return False
-    end = min(newest, last + FOLD_AT_ONCE)
+    waiting = newest - last
+    end = last + min(waiting, max(FOLD_AT_ONCE, waiting // 8))  # keeps up with large batches
     for statement in (_SLOTS, _SERVICES, _PAIRS, _AGENTS):
         connection.execute(statement, (last, end))
     connection.execute("UPDATE folded SET seq=?", (end,))

@@ -158,11 +158,14 @@ def _short(moment: datetime) -> str:
 
 
 def _changes(names: list[tuple[str, int]]) -> dict[int, str]:
-    """Return the names where they differ from the one before, but no two side by side."""
+    """Return the names where they differ from the one before; of two close ones the later."""
+    apart = -(-len(names) // 14)
     found: dict[int, str] = {}
-    last = -2
+    last = -len(names)
     for at, (name, key) in enumerate(names):
-        if (not at or key != names[at - 1][1]) and at - last > 1:
+        if not at or key != names[at - 1][1]:
+            if at - last < apart:
+                del found[last]
             found[at] = name
             last = at
     return found

@@ -145,7 +145,7 @@ def logins(
         where = query.where & _beyond(before, after)
         order = "DESC" if backwards else "ASC"
         rows = connection.execute(
-            f"SELECT {_LOGIN} FROM results INDEXED BY {query.index} WHERE {where.sql}"
+            f"SELECT {_LOGIN} FROM results INDEXED BY {query.by} WHERE {where.sql}"
             f" ORDER BY checktime {order}, seq {order} LIMIT ?",
             (*where.values, limit - len(found)),
         )
@@ -163,7 +163,7 @@ def tops(connection: sqlite3.Connection, wanted: Wanted) -> Tops:
     counted = 0
     for query in _queries(connection, wanted, SAMPLE, backwards=True):
         rows = connection.execute(
-            f"SELECT user_login, host, machine FROM results INDEXED BY {query.index}"
+            f"SELECT user_login, host, machine FROM results INDEXED BY {query.by}"
             f" WHERE {query.where.sql} ORDER BY checktime DESC LIMIT ?",
             (*query.where.values, SAMPLE - counted),
         ).fetchall()
@@ -174,8 +174,8 @@ def tops(connection: sqlite3.Connection, wanted: Wanted) -> Tops:
             break
     for counter in (hosts, machines):
         counter.pop(None, None)  # type: ignore[call-overload] # a column may hold NULL
-    lists = [_most(counter) for counter in (users, hosts, machines)]
-    return Tops(counted, *lists, (len(users), len(hosts), len(machines)))
+    different = len(users), len(hosts), len(machines)
+    return Tops(counted, _most(users), _most(hosts), _most(machines), different)
 
 
 def _most(counter: Counter[str]) -> list[tuple[str, int]]:
@@ -183,7 +183,7 @@ def _most(counter: Counter[str]) -> list[tuple[str, int]]:
 
 
 class _Query(NamedTuple):
-    index: str
+    by: str
     where: _Where
 
 
@@ -288,7 +288,8 @@ class Tally:
     """Counts the logins with certain *filters* in any span of time.
 
     The writer's tables answer for whole slots; the rest are the newest logins, which are not folded
-    yet and are fetched once, and the ends of a span, which are looked up in the results.
+    yet and are fetched once, and the ends of a span, which are looked up in the results. With a
+    user or a host an index answers; with more than that and a service, all rows are fetched once.
     """
 
     def __init__(
@@ -298,20 +299,25 @@ class Tally:
         wanted = Wanted(filters)
         self._rows = _row_conditions(connection, wanted)
         self._fresh: list[tuple[int, str]] = []
+        names = {name for name, _ in filters}
+        if wanted.direct and len(names - {"service"}) > 1:
+            self._sum, self._unit = "", 0
+            source = f"results INDEXED BY {_rarest(connection, wanted)}"
+            self._fresh = self._times(source, self._rows)
+            return
         if wanted.direct:
             self._source = f"results INDEXED BY {_rarest(connection, wanted)}"
             self._sum, self._unit, self._where = "count(*)", 1, self._rows
             return
-        names = {name for name, _ in filters}
         self._source = "services" if names <= {"service"} else "slots"
         self._sum, self._unit = "sum(logins)", SLOT_MS
         self._where = _slot_conditions(connection, wanted)
-        where = self._rows & _fresh(connection)
-        self._fresh = connection.execute(
-            "SELECT checktime, ifnull(srv, '') FROM results NOT INDEXED"
-            f" WHERE {where.sql} ORDER BY checktime",
-            where.values,
-        ).fetchall()
+        self._fresh = self._times("results NOT INDEXED", self._rows & _fresh(connection))
+
+    def _times(self, source: str, where: _Where) -> list[tuple[int, str]]:
+        """Fetch times and services of logins in their order."""
+        query = f"SELECT checktime, ifnull(srv, '') FROM {source} WHERE {where.sql}"
+        return self._connection.execute(f"{query} ORDER BY checktime", where.values).fetchall()
 
     def count(self, start: int | None = None, end: int | None = None) -> int:
         """Count those with *start* ≤ time < *end* in ms."""
@@ -333,6 +339,8 @@ class Tally:
 
     def _answers(self, column: str, start: int, end: int) -> Iterator[list[Any]]:
         """Yield what the queries for a span find."""
+        if not self._unit:
+            return
         group = " GROUP BY service" if column else ""
         first, last = -(-start // self._unit), end // self._unit
         name = "checktime" if self._unit == 1 else "slot"

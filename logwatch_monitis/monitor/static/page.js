@@ -1,20 +1,20 @@
-// Shows times as the reader's clock has them, and fetches the list anew when the monitor says that
-// it changed. The page is complete without this script.
+// Shows times as the reader's clock has them, fetches the page anew when the monitor says that it
+// changed, lets arrow keys walk through charts and commands be copied. All is there without it.
 "use strict";
 
 const rows = () => document.getElementById("rows");
 const live = document.getElementById("live");
 const state = document.getElementById("state");
 const pause = document.getElementById("pause");
+const news = document.getElementById("news");
 const pad = (number, length = 2) => String(number).padStart(length, "0");
 
 function localise(root) {
-  for (const time of root.querySelectorAll("time:not([data-local])")) {
+  for (const time of root.querySelectorAll("time:not([data-local], [data-ago])")) {
     const at = new Date(time.dateTime);
     const day = document.createElement("i");
     day.textContent = `${pad(at.getFullYear(), 4)}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
     const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
-    time.title = `${time.textContent} UTC`;
     time.replaceChildren(day, ` ${clock}`);
     time.dataset.local = "";
   }
@@ -44,17 +44,43 @@ function mergeRows(fresh) {
   }
 }
 
+// Parts that show counts are replaced as a whole if they changed; what had the focus gets it again.
+function mergePart(old, fresh) {
+  if (old.innerHTML === fresh.innerHTML) return;
+  const focused = old.contains(document.activeElement) && document.activeElement;
+  const open = [...old.querySelectorAll("details")].map((one) => one.open);
+  const wanted = focused && (focused.id ? `#${focused.id}` : `[href="${CSS.escape(focused.getAttribute("href") || "")}"]`);
+  old.replaceChildren(...fresh.childNodes);
+  [...old.querySelectorAll("details")].forEach((one, at) => (one.open = open[at] || false));
+  if (wanted) old.querySelector(wanted)?.focus();
+  prepare(old);
+}
+
 function merge(page) {
   localise(page);
   const fresh = page.getElementById("rows");
   if (!fresh || !rows()) {
-    document.getElementById("main").replaceChildren(...page.getElementById("main").children);
+    document.getElementById("main").replaceChildren(...page.getElementById("main").childNodes);
+    prepare(document);
     return;
   }
+  const before = rows().childElementCount && rows().firstElementChild.id;
   mergeRows(fresh);
-  for (const part of document.querySelectorAll("datalist, #figures, #pages")) {
-    part.replaceChildren(...page.getElementById(part.id).children);
+  announce(before);
+  for (const id of ["warnings", "figures", "bars", "calendar", "side", "pages"]) {
+    const [old, other] = [document.getElementById(id), page.getElementById(id)];
+    if (old && other) mergePart(old, other);
   }
+  for (const list of document.querySelectorAll("datalist")) {
+    list.replaceChildren(...(page.getElementById(list.id)?.childNodes || []));
+  }
+}
+
+function announce(before) {
+  const top = rows().firstElementChild;
+  if (!top || top.id === before) return;
+  const text = (name) => top.querySelector(`.${name}`)?.textContent.trim();
+  news.textContent = `New login: ${text("user")} from ${text("host")}, ${text("service")}`;
 }
 
 function say(text, look) {
@@ -99,8 +125,39 @@ function deaf() {
   events = null;
 }
 
+// A chart is one stop of the tab key; arrows walk through it, back and forth.
+function walk(event, cells) {
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 };
+  const at = cells.indexOf(document.activeElement);
+  const edges = { Home: 0, End: cells.length - 1 };
+  const to = event.key in edges ? edges[event.key] : at + steps[event.key];
+  if (at < 0 || !(event.key in steps || event.key in edges)) return;
+  event.preventDefault();
+  const next = cells[Math.min(cells.length - 1, Math.max(0, to))];
+  cells[at].tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+function prepare(root) {
+  for (const chart of root.querySelectorAll("[data-roving]")) {
+    const cells = [...chart.querySelectorAll("a")];
+    if (cells.length) cells[cells.length - 1].setAttribute("tabindex", "0");
+    chart.addEventListener("keydown", (event) => walk(event, cells));
+  }
+  for (const button of root.querySelectorAll("button.copy")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    });
+  }
+}
+
 localise(document);
-if (live.dataset.live === "yes") {
+prepare(document);
+if (live?.dataset.live === "yes") {
   pause.hidden = false;
   pause.addEventListener("click", () => {
     const paused = pause.getAttribute("aria-pressed") !== "true";
