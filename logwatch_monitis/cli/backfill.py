@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from logwatch_monitis import config
-from logwatch_monitis.cli.options import PROGRAM, Command, config_option, format_option, say
+from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, format_option, say
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
@@ -37,7 +37,7 @@ _MANY = 1000
 @reading_options
 @click.option("--dry-run", is_flag=True, help="Count what the files hold, send nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@click.argument("names", metavar="FILE...", type=PATH, nargs=-1, required=True)
 def command(
     config_path: str | None,
     *,

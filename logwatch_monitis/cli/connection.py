@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from logwatch_monitis import config
-from logwatch_monitis.cli.options import config_option
+from logwatch_monitis.cli.options import PATH, config_option
 from logwatch_monitis.config import EMBEDDED, Config
 from logwatch_monitis.control import ask
 from logwatch_monitis.credentials import Secret, read_secret_file
@@ -28,8 +28,8 @@ _OPTIONS = (
     config_option,
     click.option("--url", metavar="URL", help="The monitor's address, or 'embedded'."),
     click.option("--api-key", metavar="KEY", help="The public key."),
-    click.option("--api-key-file", metavar="FILE", help="File with the public key."),
-    click.option("--secret-key-file", metavar="FILE", help="File with the secret key."),
+    click.option("--api-key-file", metavar="FILE", type=PATH, help="File with the public key."),
+    click.option("--secret-key-file", metavar="FILE", type=PATH, help="File with the secret key."),
     click.option(
         "--validation", type=click.Choice(["hmac", "token"]), help="How writes are proved."
     ),

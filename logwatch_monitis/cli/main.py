@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from logwatch_monitis.cli.options import CONTEXT, PROGRAM, SuggestingGroup
+from logwatch_monitis.cli.options import COMPLETE_VARIABLE, CONTEXT, PROGRAM, SuggestingGroup
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
@@ -31,6 +31,7 @@ COMMANDS = {
     "spool": "Look after logins that the monitor refused.",
     "status": "Show what the running agent does.",
     "check": "See whether everything is ready to run.",
+    "completion": "Print what makes a shell complete commands and options.",
 }
 """Every command with the line that the overview shows; each is a module of this package."""
 
@@ -50,6 +51,7 @@ class _Commands(SuggestingGroup):
             return None
         module = importlib.import_module(f"logwatch_monitis.cli.{cmd_name}")
         command: click.Command = module.command
+        command.name = cmd_name
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -120,6 +122,10 @@ def _invoke(arguments: list[str]) -> int:
     """Run the command as click does, but leave what is raised as it is: click turns some of it."""
     if sys.stdout is None:
         raise UsageError("there is no standard output to write to")
+    if asked := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, asked)
     try:
         with cli.make_context(PROGRAM, arguments) as context:
             code = cli.invoke(context)

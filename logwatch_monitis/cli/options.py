@@ -11,7 +11,9 @@ import click
 from logwatch_monitis.errors import SetupError, UsageError, suggest
 
 __all__ = [
+    "COMPLETE_VARIABLE",
     "CONTEXT",
+    "PATH",
     "PROGRAM",
     "Command",
     "SuggestingGroup",
@@ -24,7 +26,11 @@ __all__ = [
 ]
 
 PROGRAM = "logwatch-monitis"
+COMPLETE_VARIABLE = "_LOGWATCH_MONITIS_COMPLETE"
+"""Set by the shell's completion functions; says what they want to know."""
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+PATH = click.Path(readable=False)
+"""Completed by the shell, and not looked at before the command does."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +39,7 @@ config_option = click.option(
     "--config",
     "config_path",
     metavar="FILE",
+    type=PATH,
     help="Configuration file.  [default: /etc/logwatch-monitis/config.yaml]",
 )
 

@@ -15,7 +15,7 @@ import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
-from logwatch_monitis.cli.options import SuggestingGroup, config_option, format_option, say
+from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record, write_records
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
@@ -66,7 +66,7 @@ def _record(file: PatternFile) -> dict[str, Any]:
 @config_option
 @format_option(*FORMATS)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
-@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@click.argument("paths", metavar="[PATH]...", type=PATH, nargs=-1)
 def check(config_path: str | None, form: str | None, paths: Sequence[str], *, quiet: bool) -> int:
     """Read pattern files and try every sample in them.
 

@@ -12,6 +12,7 @@ import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.options import (
+    PATH,
     Command,
     config_option,
     format_option,
@@ -35,6 +36,7 @@ from logwatch_monitis.syslog import local_zone
     "--log",
     "logs",
     metavar="PATH",
+    type=PATH,
     multiple=True,
     help="Watch this file or glob in place of the configured ones; repeatable.",
 )
