@@ -48,6 +48,9 @@ class Progress(Protocol):
     def found(self, logins: int) -> None:
         """Note so many more logins."""
 
+    def finished(self) -> None:
+        """Note that all files are read."""
+
     def sent(self, logins: int, total: int) -> None:
         """Note how many were sent until now, of how many that were new until now."""
 
@@ -61,6 +64,9 @@ class Silent:
     def found(self, logins: int) -> None:
         """See `Progress.found`."""
 
+    def finished(self) -> None:
+        """See `Progress.finished`."""
+
     def sent(self, logins: int, total: int) -> None:
         """See `Progress.sent`."""
 
@@ -73,7 +79,8 @@ class Tally:
         files: the files read, with their uncompressed bytes.
         found: logins found, by service.
         ignored: those of them that the configuration leaves out, by service.
-        new: those that had not been taken before.
+        taken: those that the spool was given.
+        new: those of them that it had not been given before.
         left: those that an earlier backfill had taken and not sent.
         waiting: how many of the new and the left ones are not sent yet.
         refused: how many the monitor would not have; they are dead letters now.
@@ -82,6 +89,7 @@ class Tally:
     files: dict[str, int] = field(default_factory=dict)
     found: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
+    taken: int = 0
     new: int = 0
     left: int = 0
     waiting: int = 0
@@ -95,7 +103,12 @@ class Tally:
     @property
     def sent_before(self) -> int:
         """How many of those found had been sent before, if all that were left are among them."""
-        return max(0, self.found.total() - self.ignored.total() - self.new - self.left)
+        return max(0, self.taken - self.new - self.left)
+
+    @property
+    def unsent(self) -> int:
+        """How many are in the spool, or were not even taken there."""
+        return self.waiting + self.found.total() - self.ignored.total() - self.taken
 
     def add(self, piece: Piece, wanted: Callable[[Login], bool] | None) -> Sequence[Login]:
         """Count what a piece holds, and return its logins that are *wanted*."""
@@ -172,6 +185,7 @@ class Backfill:
                 for piece in self._history.read(log):
                     self.take(piece)
             self._flush()
+            progress.finished()
             self._wait(lambda spool: spool.history == 0)
 
     def take(self, piece: Piece) -> None:
@@ -213,6 +227,7 @@ class Backfill:
         while True:
             try:
                 self.tally.new += self._spool.commit(logins, {}, history=True)
+                self.tally.taken += len(logins)
             except SpoolDamagedError as error:
                 raise StateError(error.message, AGAIN) from error
             except SpoolFullError as error:

@@ -252,7 +252,7 @@ class TestBeside:
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_told_to_stop(self, log, tmp_path, batches, number, code):
-        """A signal ends it soon; what was read is in the spool, and the next run sends the rest."""
+        """A signal ends it soon; it says how far it came, and the next one sends the rest."""
         log.append(2000)
         batches.always(answer(503), "addResults")
         options = configured(tmp_path, batches)
@@ -261,9 +261,18 @@ class TestBeside:
             started.send_signal(number)
             assert started.wait(15) == code
             assert started.stdout.read() == b""
+            said = started.stderr.read().decode().splitlines()
         batches.always(None, "addResults")
 
-        assert run("backfill", *options, log.path).code == 0
+        again = run("backfill", *options, log.path)
+
+        assert said[-2] == "1 sent, 1999 not sent yet"
+        assert said[-1] == (
+            "logwatch-monitis: interrupted; run the same command again to go on"
+            " (1999 logins stay in the spool; the next 'run' or 'backfill' sends them)"
+        )
+        assert again.code == 0
+        assert re.search(r"^1999 sent \(\d+ a second\), 1 sent before$", again.err, re.MULTILINE)
         assert expected(log) == taken_by(batches)
 
     def test_rotation_meanwhile(self, log, tmp_path, batches):

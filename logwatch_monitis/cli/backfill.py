@@ -116,7 +116,7 @@ class _Run:
                 work.run(logs, stack.enter_context(show), wanted)
         except SystemExit:  # by a signal
             left = work.tally.waiting
-            say(f"{PROGRAM}: interrupted; {AGAIN}" + (f" ({stays(left)})" if left else ""))
+            say(f"{PROGRAM}: interrupted; {AGAIN} to go on" + (f" ({stays(left)})" if left else ""))
             raise
         self.refused = work.tally.refused
 
@@ -139,7 +139,7 @@ def _outcome(tally: Tally, seconds: float) -> str:
     counts = {
         "sent before": tally.sent_before,
         "left out as configured": tally.ignored.total(),
-        "not sent yet": tally.waiting,
+        "not sent yet": tally.unsent,
         f"refused by the monitor, see '{PROGRAM} spool list'": tally.refused,
     }
     return ", ".join([sent, *(f"{count} {what}" for what, count in counts.items() if count)])

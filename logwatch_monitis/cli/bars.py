@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import shutil
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tqdm import tqdm
 
@@ -46,9 +46,12 @@ class Bars:
                 self._packed.add(file.path)
         self._path = ""
         self._done = self._before = self._found = 0
+        self._narrow = False
         self._bars = ExitStack()
 
     def __enter__(self) -> Self:
+        with suppress(OSError):
+            self._narrow = os.get_terminal_size(sys.stderr.fileno()).columns < _NARROW
         self._read = self._bar("read", sum(self._sizes.values()) or None, "B")
         self._sent = self._bar("sent", 0, " logins")
         return self
@@ -59,8 +62,6 @@ class Bars:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._end_file()
         self._bars.close()
 
     def read(self, path: str, end: int) -> None:
@@ -75,7 +76,13 @@ class Bars:
     def found(self, logins: int) -> None:
         """See `logwatch_monitis.backfill.Progress.found`."""
         self._found += logins
-        self._read.set_postfix_str(f"{self._found} logins found", refresh=False)
+        what = "found" if self._narrow else "logins found"
+        self._read.set_postfix_str(f"{self._found} {what}", refresh=False)
+
+    def finished(self) -> None:
+        """See `logwatch_monitis.backfill.Progress.finished`."""
+        self._end_file()
+        self._read.close()
 
     def sent(self, logins: int, total: int) -> None:
         """See `logwatch_monitis.backfill.Progress.sent`."""
@@ -83,9 +90,7 @@ class Bars:
         self._sent.update(logins - self._sent.n)
 
     def _bar(self, name: str, total: int | None, unit: str) -> _Bar:
-        narrow: dict[str, Any] = {}
-        if shutil.get_terminal_size().columns < _NARROW:
-            narrow["bar_format"] = "{desc} {percentage:3.0f}% {rate_fmt} {remaining}{postfix}"
+        form = "{desc} {percentage:3.0f}% {rate_fmt} {remaining}{postfix}" if self._narrow else None
         bar = _Bar(
             desc=name,
             total=total,
@@ -93,7 +98,7 @@ class Bars:
             unit_scale=unit == "B",
             file=sys.stderr,
             dynamic_ncols=True,
-            **narrow,
+            bar_format=form,
         )
         return self._bars.enter_context(bar)
 
