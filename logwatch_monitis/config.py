@@ -139,6 +139,7 @@ class Config:
         timezone: of log lines without one; None for the machine's own.
         listen: address of page, API, health and metrics, as ``HOST:PORT``.
         listen_chosen: the address was asked for, so another one will not do.
+        page_password_file: holds what opens the embedded monitor's page; empty for none.
     """
 
     path: str = ""
@@ -151,6 +152,7 @@ class Config:
     ignore: Ignore = field(default_factory=Ignore)
     listen: str = DEFAULT_LISTEN
     listen_chosen: bool = False
+    page_password_file: str = ""
     spool: SpoolLimits = field(default_factory=SpoolLimits)
     retention: Keep = field(default_factory=Keep)
     log: Log = field(default_factory=Log)

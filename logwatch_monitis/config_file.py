@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from logwatch_monitis.config import EMBEDDED, Config, Ignore, Keep, Log, Monitor, Sources, SpoolLimits
+from logwatch_monitis.config import (
+    EMBEDDED,
+    Config,
+    Ignore,
+    Keep,
+    Log,
+    Monitor,
+    Sources,
+    SpoolLimits,
+)
 from logwatch_monitis.credentials import Credential, Secret
 from logwatch_monitis.errors import DocumentError, Problem, SetupError
 from logwatch_monitis.yamltree import Document, Node
@@ -194,6 +203,7 @@ _ROOT: dict[str, Reader] = {
     "timezone": _text(_check_zone),
     "ignore": _ignore,
     "listen": _text(_check_listen),
+    "page_password_file": Document.string,
     "spool": _spool,
     "retention": _retention,
     "log": _log,

@@ -96,6 +96,7 @@ class Embedded(NamedTuple):
             agent_socket=config.state_directory / SOCKET_NAME,
             place=config.machine,
             keep=config.retention,
+            page_password_file=config.page_password_file,
             clock=clock,
         )
         locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S

@@ -13,6 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
+from logwatch_monitis.credentials import read_secret_file
 from logwatch_monitis.errors import LogwatchError
 
 PATIENCE = 2.0
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--place", default="", help="the name in the page's heading")
     parser.add_argument("--keep-days", type=int, default=0, help="results of earlier days go")
     parser.add_argument("--keep-mebibytes", type=int, default=0, help="the oldest go above that")
+    parser.add_argument("--page-password-file", help="holds what opens the page as its key does")
     options = parser.parse_args()
     try:
         _serve(options)
@@ -43,6 +45,8 @@ def _serve(options: argparse.Namespace) -> None:
     from .retention import Retention
     from .server import Started, serve
 
+    name = options.page_password_file
+
     def ready(started: Started) -> None:
         if options.ready_fd is not None:
             os.write(options.ready_fd, f"{started.address}\n".encode())
@@ -54,6 +58,7 @@ def _serve(options: argparse.Namespace) -> None:
         options.data,
         ready=ready,
         place=options.place,
+        page_password=read_secret_file(name).reveal() if name else "",
         retention=Retention(options.keep_days, options.keep_mebibytes),
         lonely=False,
         agent_socket=options.agent_socket,

@@ -28,6 +28,7 @@ class Options(NamedTuple):
         lonely: no agent runs beside it.
         names: host names it may be called by, beside addresses and the machine's own name.
         agent_socket: where the agent answers for its health.
+        page_password: opens the pages, as their keys do; empty for none.
     """
 
     port: int
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     lonely: bool = False
     names: Collection[str] = ()
     agent_socket: Path | None = None
+    page_password: str = ""
 
 
 def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -> App:
@@ -56,10 +58,12 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
 
 def _page(account: Account, options: Options, clock: Clock) -> Guard:
     place = f"{options.place}: {account.name}" if account.name else options.place
-    surroundings = Surroundings(place, account.keys.api_key, options.lonely)
+    # A password cannot say whose page it is for: it is that of the first account.
+    password = "" if account.name else options.page_password
+    surroundings = Surroundings(place, account.keys.api_key, options.lonely, bool(password))
     page = Page(account.store, account.live, clock, surroundings)
     rest = Starlette(routes=[*page.routes(), *health.Health(options.agent_socket).routes()])
     public = ("/static/", *health.PATHS)
     cookie = f"logwatch-monitis-{options.port}"
-    door = Door(account.keys.page_key, cookie, options.names, public, page.closed)
+    door = Door(account.keys.page_key, cookie, options.names, public, page.closed, password)
     return Guard(rest, door)

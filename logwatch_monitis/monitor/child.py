@@ -74,6 +74,7 @@ class MonitorProcess:
         agent_socket: Path | None = None,
         place: str = "",
         keep: Keep = KEEP_ALL,
+        page_password_file: str = "",
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
@@ -86,6 +87,7 @@ class MonitorProcess:
             agent_socket: where the agent answers for ``/healthz``, ``/readyz`` and ``/metrics``.
             place: the name in the page's heading; the machine's if it is empty.
             keep: how much is kept.
+            page_password_file: holds what opens the page; empty for none.
             clock: for the delays between starts.
         """
         self._listen = listen
@@ -96,6 +98,8 @@ class MonitorProcess:
         self._arguments += ["--data", str(data_directory), "--place", place]
         self._arguments += ["--keep-days", str(keep.days)]
         self._arguments += ["--keep-mebibytes", str(keep.mebibytes)]
+        if page_password_file:
+            self._arguments += ["--page-password-file", page_password_file]
         if agent_socket:
             self._arguments += ["--agent-socket", str(agent_socket)]
         self._socket: socket.socket | None = None

@@ -14,10 +14,24 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from .asgi import App, Headers, Message, Receive, Scope, Send, header, http_date, respond
+from .asgi import (
+    App,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    TooLargeError,
+    header,
+    http_date,
+    respond,
+)
 from .auth import same
+from .gate import Gate
 
-__all__ = ["Door", "Guard"]
+__all__ = ["ENTER", "LEAVE", "Closed", "Door", "Guard"]
+
+ENTER, LEAVE = "/enter", "/leave"
 
 COOKIE_SECONDS = 30 * 24 * 3600
 
@@ -34,7 +48,25 @@ _HEADERS: Headers = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-_HTML = (b"content-type", b"text/html; charset=utf-8")
+# A form on a page with no-referrer is sent with ``Origin: null``, which tells nothing.
+_CLOSED: Headers = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"referrer-policy", b"same-origin"),
+)
+
+
+class Closed(NamedTuple):
+    """What is shown to those who are not let in.
+
+    Attributes:
+        again: the page loads itself once more, as our own.
+        password: there is a password that lets in.
+        wrong: what was wrong with the last attempt, empty for none.
+    """
+
+    again: bool = False
+    password: bool = False
+    wrong: str = ""
 
 
 class Door(NamedTuple):
@@ -45,14 +77,16 @@ class Door(NamedTuple):
         cookie: its name; cookies do not know ports, so it holds the port.
         names: host names by which the monitor may be called, beside addresses and ``localhost``.
         public: beginnings of paths that need no key.
-        closed: renders what is shown without a key; told whether to try again once.
+        closed: renders what is shown without a key.
+        password: opens everything too; empty if there is none.
     """
 
     page_key: str
     cookie: str
     names: Collection[str]
     public: tuple[str, ...]
-    closed: Callable[[bool], bytes]
+    closed: Callable[[Closed], bytes]
+    password: str = ""
 
 
 class Guard:
@@ -63,8 +97,10 @@ class Guard:
         self._door = door
         own = {"localhost", socket.gethostname().lower()}
         self._names = own | {name.lower() for name in door.names}
-        seal = hmac.digest(door.page_key.encode(), b"cookie", sha256).hex()
-        self._pass = seal
+        self._gate = Gate(door.password) if door.password else None
+        # A new password makes the cookies of the former one worthless.
+        seal = b"cookie" + sha256(door.password.encode("utf-8", "replace")).digest()
+        self._pass = hmac.digest(door.page_key.encode(), seal, sha256).hex()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -74,8 +110,36 @@ class Guard:
                 message["headers"] = _completed(message["headers"])
             await send(message)
 
-        if not await self._answered(scope, guarded):
+        if self._gate and scope["method"] == "POST" and scope["path"] in (ENTER, LEAVE):
+            await self._pass_gate(self._gate, scope, receive, guarded)
+        elif not await self._answered(scope, guarded):
             await self._app(scope, receive, guarded)
+
+    async def _pass_gate(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in who sends the password; let out who asks for it."""
+        if not self._called_rightly(header(scope, b"host")):
+            await respond(send, 421, b"This monitor does not go by that name.", [_TEXT])
+        elif scope["path"] == LEAVE:
+            away = [*self._cookie(scope, leaving=True), (b"location", b"/")]
+            await respond(send, 303, b"", away)
+        else:
+            await self._enter(gate, scope, receive, send)
+
+    async def _enter(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, wait = await gate.attempt(scope, receive)
+        except ConnectionError:
+            return
+        except TooLargeError:
+            status, wait = 413, 0
+        if status == 200:  # noqa: PLR2004
+            await respond(send, 303, b"", [*self._cookie(scope), (b"location", b"/")])
+            return
+        wrong = "Too many wrong passwords came from your address." if wait else "That is not it."
+        wrong += f" Try again in {wait} s." if wait else ""
+        headers = [*_CLOSED, (b"retry-after", str(wait).encode())] if wait else _CLOSED
+        body = self._door.closed(Closed(password=True, wrong=wrong))
+        await respond(send, status, body, headers)
 
     def knows(self, scope: Scope) -> bool:
         """Say whether a request carries this page's key or cookie."""
@@ -104,21 +168,22 @@ class Guard:
         if given and same(given[0], self._door.page_key):
             rest = urlencode([pair for pair in pairs if pair[0] != "key"])
             where = f"{scope['path']}?{rest}" if rest else scope["path"]
-            await respond(send, 303, b"", [*self._cookie(), (b"location", _location(where))])
+            await respond(send, 303, b"", [*self._cookie(scope), (b"location", _location(where))])
         elif given or not same(_cookie(scope, self._door.cookie), self._pass):
             # A link from another site makes the browser withhold a strict cookie, also behind our
             # own redirect. Asked again by our own page it sends it.
             again = not given and header(scope, b"sec-fetch-site") == "cross-site"
-            await respond(send, 403, self._door.closed(again), [_HTML])
+            closed = self._door.closed(Closed(again, bool(self._gate)))
+            await respond(send, 403, closed, _CLOSED)
         else:
             return False
         return True
 
-    def _cookie(self) -> Headers:
-        text = (
-            f"{self._door.cookie}={self._pass}; Path=/; Max-Age={COOKIE_SECONDS};"
-            " HttpOnly; SameSite=Strict"
-        )
+    def _cookie(self, scope: Scope, *, leaving: bool = False) -> Headers:
+        value, age = ("", 0) if leaving else (self._pass, COOKIE_SECONDS)
+        text = f"{self._door.cookie}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"
+        if scope.get("scheme") == "https":
+            text += "; Secure"
         return [(b"set-cookie", text.encode())]
 
     def _called_rightly(self, host: str) -> bool:
@@ -140,8 +205,8 @@ def _location(where: str) -> bytes:
 
 def _completed(headers: Headers) -> Headers:
     known = {name for name, _ in headers}
-    usual = [(b"cache-control", b"no-store"), (b"date", http_date())]
-    return [*headers, *_HEADERS, *(field for field in usual if field[0] not in known)]
+    usual = [*_HEADERS, (b"cache-control", b"no-store"), (b"date", http_date())]
+    return [*headers, *(field for field in usual if field[0] not in known)]
 
 
 def _cookie(scope: Scope, name: str) -> str:

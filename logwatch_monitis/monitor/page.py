@@ -17,6 +17,7 @@ from logwatch_monitis.syslog.zones import current_zone, local_zone
 from . import dashboard, exports, others, views
 from .asked import Asked, address, parse, tidied
 from .dashboard import Overviews
+from .guard import Closed
 from .live import MAX_PAGES, Live
 from .shown import Surroundings, context, make_templates
 from .store import Store
@@ -59,9 +60,9 @@ class Page:
             Route("/static/{name}", self._static),
         ]
 
-    def closed(self, again: bool) -> bytes:  # noqa: FBT001 - called through a plain callable
-        """Return what those see who have no key; with *again* it loads itself once more."""
-        return self._render("closed.html", again=again).encode()
+    def closed(self, closed: Closed) -> bytes:
+        """Return what those see who are not let in."""
+        return self._render("closed.html", closed=closed).encode()
 
     async def _html(self, request: Request) -> Response:
         query = dict(request.query_params)

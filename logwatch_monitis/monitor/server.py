@@ -126,6 +126,7 @@ def serve(
     tls: Tls | None = None,
     proxies: Sequence[str] = (),
     place: str = "",
+    page_password: str = "",
     names: Collection[str] = (),
     lonely: bool = True,
     agent_socket: Path | None = None,
@@ -146,6 +147,7 @@ def serve(
         tls: the certificate; without one it speaks plain HTTP.
         proxies: addresses of proxies whose word on a client's address and scheme counts.
         place: the name in the page's heading; the machine's if it is empty.
+        page_password: opens the first account's page, as its key does; empty for none.
         names: host names by which the page may be called, beside addresses and the machine's own.
         lonely: no agent runs beside it; an empty page then says how to start one.
         agent_socket: Unix socket of an agent that answers for ``/healthz`` and the like.
@@ -176,7 +178,9 @@ def serve(
             else bind(*parse_listen(listen), tries=tries)
         )
         address = address_of(taken)
-        options = Options(address.port, place or socket.gethostname(), lonely, names, agent_socket)
+        options = Options(
+            address.port, place or socket.gethostname(), lonely, names, agent_socket, page_password
+        )
         started = _started(address, held, "https" if tls else "http")
         config = _config(make_app(held, options), tls, proxies)
         server = Server(config, held, lambda: ready(started))

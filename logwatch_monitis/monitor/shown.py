@@ -31,11 +31,13 @@ class Surroundings(NamedTuple):
         place: whose monitor it is, for the heading.
         api_key: for the instructions of an empty page.
         lonely: no agent runs beside the monitor, so an empty page says how to start one.
+        password: there is a password, so one can leave and come back.
     """
 
     place: str
     api_key: str
     lonely: bool
+    password: bool = False
 
 
 class _Chip(NamedTuple):

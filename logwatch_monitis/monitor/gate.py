@@ -1,0 +1,73 @@
+"""The password of the page: who knows it gets in as with the key, but not by guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from hashlib import scrypt
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from .asgi import Receive, Scope, from_elsewhere, header, read_body
+from .limits import Attempts, network_of
+
+__all__ = ["MAX_BODY", "Attempt", "Gate"]
+
+MAX_BODY = 4_096
+AT_ONCE = 5
+EACH = 60.0
+"""So many wrong passwords at once for an address, and one more each so many seconds."""
+
+# RFC 7914 and OWASP's cheat sheet on storing passwords: 16 MiB and about 50 ms a guess.
+_COST = {"n": 2**14, "r": 8, "p": 1, "maxmem": 64 * 1024 * 1024}
+
+
+class Attempt(NamedTuple):
+    """How an attempt to get in ended: the status, and for how many seconds not to try again."""
+
+    status: int
+    wait: int = 0
+
+
+class Gate:
+    """Checks passwords that a form sends, one at a time."""
+
+    def __init__(self, password: str, attempts: Attempts | None = None) -> None:
+        """Take the *password*; only its scrypt hash is kept."""
+        self._salt = secrets.token_bytes(16)
+        self._hash = self._hashed(password)
+        self._attempts = attempts or Attempts(AT_ONCE, EACH, trusting=False)
+        self._one = asyncio.Lock()
+
+    async def attempt(self, scope: Scope, receive: Receive) -> Attempt:
+        """Return 200 for the password; 403 for another one or a form of another site; 429; 413.
+
+        Raises:
+            TooLargeError: the form is longer than any password.
+            ConnectionError: the client went away.
+        """
+        if _foreign(scope):
+            return Attempt(403)
+        body = await read_body(scope, receive, MAX_BODY)
+        client = scope.get("client")
+        address = network_of(client[0]) if client else ""
+        async with self._one:
+            if wait := self._attempts.locked(address):
+                return Attempt(429, wait)
+            given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+            if await asyncio.to_thread(self._fits, given):
+                return Attempt(200)
+            return Attempt(403, self._attempts.failed(address))
+
+    def _fits(self, password: str) -> bool:
+        return hmac.compare_digest(self._hashed(password), self._hash)
+
+    def _hashed(self, password: str) -> bytes:
+        return scrypt(password.encode("utf-8", "replace"), salt=self._salt, **_COST)
+
+
+def _foreign(scope: Scope) -> bool:
+    """Say whether a page of another site sent the form; over plain HTTP only its origin tells."""
+    site = header(scope, b"sec-fetch-site")
+    return site != "same-origin" if site else from_elsewhere(scope)
