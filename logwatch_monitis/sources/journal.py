@@ -3,7 +3,11 @@
 Where reading stands is the cursor of the last entry taken. journalctl is started *at* that entry
 (``--cursor``, not ``--after-cursor``): the first entry it prints must be that one, and if it is
 another, what lay between was removed, which is told as a gap. journalctl itself then begins at the
-oldest entry that is newer; with ``--after-cursor`` versions before 255 would leave that one out.
+oldest entry that is newer; with ``--after-cursor`` systemd 252 leaves that one out, unsaid.
+
+Without ``--merge`` a journalctl that follows shows the present boot only, and what was written
+before a reboot would be missed. With it other machines' journals are shown as well
+(``/var/log/journal/remote``), so this machine's entries are asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +31,14 @@ from logwatch_monitis.sources.journal_events import (
 )
 from logwatch_monitis.sources.journal_export import JsonEntries
 from logwatch_monitis.sources.journal_record import Batch, Entry, gap_between, same_entry, seqnum
-from logwatch_monitis.sources.journalctl import Child, command, denied, output, permission_error
+from logwatch_monitis.sources.journalctl import (
+    Child,
+    command,
+    denied,
+    output,
+    own_entries,
+    permission_error,
+)
 from logwatch_monitis.sources.tail import SourceStatus
 
 __all__ = ["LOG", "Journal", "JournalChunk", "Place", "check_choice", "is_wanted"]
@@ -268,7 +279,8 @@ class Journal:
             if self._place is None:
                 self._place = self._at_end()
                 self._events(JournalFound(self._place.time_us if self._place.cursor else None))
-            words = command("--follow", "--no-tail", *self._from(self._place), *self._options)
+            follow = ("--follow", "--no-tail", *self._from(self._place))
+            words = command("--merge", *follow, *(self._options or own_entries()))
             self._child = Child(words, self._wake)
         except (LogwatchError, OSError) as error:
             self._fail(error.render() if isinstance(error, LogwatchError) else str(error))
@@ -288,7 +300,8 @@ class Journal:
 
     def _at_end(self) -> Place:
         """Return the place of the last entry there is."""
-        printed = output(command("--lines=1", *self._options), _LAST_ENTRY_S)
+        words = command("--merge", "--lines=1", *(self._options or own_entries()))
+        printed = output(words, _LAST_ENTRY_S)
         last = [entry for _, entry in JsonEntries().feed(printed) if entry]
         return Place(last[-1].cursor, last[-1].time_us) if last else Place()
 

@@ -143,6 +143,7 @@ class _Export:
             if not self._fields and (found := _TEXT_ENTRY(data, at)) is not None:
                 yield start + at, _from_text(b"\n" + found[0])
                 at = found.end() + 1
+                self.offset = start + at
                 continue
             if not self._fields:
                 self._begin = start + at

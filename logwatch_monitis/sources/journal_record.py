@@ -113,9 +113,7 @@ def from_json(line: bytes) -> Entry | None:
 def same_entry(first: str, second: str) -> bool:
     """Tell whether two cursors are of one entry; a copy of a journal may count anew."""
     one, other = _parts(first), _parts(second)
-    return one == other or (
-        all(name in one for name in "bmtx") and all(one[name] == other.get(name) for name in "bmtx")
-    )
+    return first == second or all(name in one and one[name] == other.get(name) for name in "bmtx")
 
 
 def gap_between(earlier: str, later: str) -> int | None:

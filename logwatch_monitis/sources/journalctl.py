@@ -34,6 +34,7 @@ _PIECE = 65_536
 _BLOCK = 1024 * 1024
 _PATIENCE_S = 2.0
 _WORDS = 500
+_MACHINE_ID = Path("/etc/machine-id")
 _DIRECTORIES = (Path("/var/log/journal"), Path("/run/log/journal"))
 
 
@@ -53,6 +54,13 @@ def command(*options: str, form: str = "json") -> list[str]:
         )
     fields = f"--output-fields={','.join(FIELDS)}"
     return [program, "--no-pager", "--quiet", "--all", f"--output={form}", fields, *options]
+
+
+def own_entries() -> tuple[str, ...]:
+    """Return what restricts journalctl to entries of this machine, if it has an id."""
+    with suppress(OSError):
+        return (f"_MACHINE_ID={_MACHINE_ID.read_text().strip()}",)
+    return ()
 
 
 def start(words: Sequence[str], complaints: BinaryIO) -> subprocess.Popen[bytes]:
@@ -188,7 +196,8 @@ class Child:
         self._closing = False
         self._over = False
         self.held = 0
-        threading.Thread(target=self._read_ahead, name="journal", daemon=True).start()
+        self._thread = threading.Thread(target=self._read_ahead, name="journal", daemon=True)
+        self._thread.start()
 
     @property
     def pid(self) -> int:
@@ -229,6 +238,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._thread.join()
+        self._complaints.close()
 
     def _read_ahead(self) -> None:
         assert self._process.stdout is not None
