@@ -1,0 +1,134 @@
+"""The password of the page, over real HTTP: who gets in with it, and who does not."""
+
+import asyncio
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import pytest
+from real_monitor import running_monitor
+
+from logwatch_monitis.monitor.gate import AT_ONCE
+from logwatch_monitis.monitor.guard import Closed, Door, Guard
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@contextmanager
+def guarded(directory, password):
+    """Run a monitor with that password."""
+    path = directory / "password"
+    path.write_text(f"{password}\n")
+    path.chmod(0o600)
+    with running_monitor(directory / "data", page_password_file=str(path)) as (_, caller):
+        yield caller
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    """A monitor whose page has a password."""
+    with guarded(tmp_path, "correct-horse") as caller:
+        yield caller
+
+
+def enter(caller, password, headers=()):
+    """Send the form."""
+    body = urlencode({"password": password})
+    return caller.raw("POST", "/enter", body, FORM | dict(headers))
+
+
+def cookie(answer):
+    """Return the header with the cookie that came."""
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
+def test_the_password_opens_the_page(monitor):
+    """Without it there is a form and nothing else; with it a strict cookie; the key does too."""
+    closed = monitor.raw("GET", "/?user=alice")
+    assert (403, True) == (closed.status, b'type="password"' in closed.body)
+    assert b"api_key" not in closed.body
+    answer = enter(monitor, "correct-horse", {"Origin": monitor.address.url})
+    assert (303, "/") == (answer.status, answer.headers["location"])
+    assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["set-cookie"].split("; "))
+    assert "Secure" not in answer.headers["set-cookie"]
+    assert 200 == monitor.raw("GET", "/", headers=cookie(answer)).status
+    assert 200 == monitor.page("/").status
+
+
+def test_a_cookie_of_a_former_password_is_worthless(tmp_path):
+    """Who had the old one has to enter the new one."""
+    with guarded(tmp_path, "old") as caller:
+        old = cookie(enter(caller, "old"))
+        assert 200 == caller.raw("GET", "/", headers=old).status
+    with guarded(tmp_path, "new") as caller:
+        name = f"logwatch-monitis-{caller.address.port}"
+        moved = {"Cookie": f"{name}={old['Cookie'].partition('=')[2]}"}
+        assert 403 == caller.raw("GET", "/", headers=moved).status
+        assert 403 == enter(caller, "old").status
+
+
+def test_guessing_ends_soon(monitor):
+    """After a few wrong ones even the right one has to wait; the page says for how long."""
+    wrong = [enter(monitor, f"guess{n}") for n in range(AT_ONCE)]
+    assert [403] * AT_ONCE == [answer.status for answer in wrong]
+    assert b"That is not it." in wrong[0].body
+    locked = enter(monitor, "correct-horse")
+    assert 429 == locked.status
+    assert 0 < int(locked.headers["retry-after"]) <= 60
+    assert b"Too many wrong passwords" in locked.body
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Host": "evil.example"}, 421),
+    ],
+)
+def test_forms_of_other_sites_are_refused(monitor, headers, status):
+    """Nobody can be made to log in, and a stranger's name leads nowhere."""
+    assert status == enter(monitor, "correct-horse", headers).status
+
+
+def test_a_long_form_is_refused(monitor):
+    """A password is short."""
+    assert 413 == enter(monitor, "x" * 5_000).status
+
+
+def test_one_can_leave(monitor):
+    """The cookie goes; there is a button for it."""
+    inside = cookie(enter(monitor, "correct-horse"))
+    assert b'action="/leave"' in monitor.raw("GET", "/", headers=inside).body
+    answer = monitor.raw("POST", "/leave", headers=inside)
+    assert (303, "/") == (answer.status, answer.headers["location"])
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
+def test_without_a_password_there_is_no_form(tmp_path):
+    """Nothing is posted to the page then."""
+    with running_monitor(tmp_path / "data") as (_, caller):
+        assert 405 == enter(caller, "").status
+        assert b"<form" not in caller.raw("GET", "/").body
+
+
+def test_under_tls_the_cookie_stays_there():
+    """It is marked, so that no browser sends it over plain HTTP."""
+    sent = []
+
+    async def nothing(*_):
+        raise AssertionError
+
+    async def send(message):
+        sent.append(message)
+
+    def closed(_: Closed):
+        return b""
+
+    guard = Guard(nothing, Door("KEY", "c", (), (), closed))
+    scope = {"type": "http", "method": "GET", "path": "/", "scheme": "https"}
+    scope |= {"query_string": b"key=KEY", "headers": [(b"host", b"localhost")]}
+    asyncio.run(guard(scope, nothing, send))
+    assert b"; Secure" in dict(sent[0]["headers"])[b"set-cookie"]
