@@ -270,7 +270,7 @@ from logwatch_monitis.spool import Position, SpoolFullError
 from spools import World, ids_of, logins_of, waiting
 
 place = Path(sys.argv[1])
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "none", place], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "none", place], check=True)
 world = World(place / "state")
 spool = world.open()
 taken, refusals = 0, []
@@ -295,7 +295,7 @@ except Exception as error:
 
 
 def test_a_real_disk_may_fill_up(tmp_path):
-    """On a file system of 3 MiB nothing is lost, what leaves has room, and the user is told."""
+    """On a file system of 2 MiB nothing is lost, what leaves has room, and the user is told."""
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("only root may mount a small disk")
     done = subprocess.run(
@@ -304,6 +304,7 @@ def test_a_real_disk_may_fill_up(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     figures, refusal = done.stdout.splitlines()
     found = json.loads(figures)
