@@ -197,9 +197,9 @@ def test_nothing_sticks_out_and_all_can_be_read(monitor, tmp_path, scheme):
     """At every width nothing scrolls sideways; text has the contrast that WCAG AA asks for."""
     log_in(monitor, "alice")
     log_in(monitor, "x" * 300, 1)
+    recent(monitor, "carol", -60)
     with browser(tmp_path) as driver:
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        emulate(driver, prefers_color_scheme=scheme)
         for width in (360, 820, 1100, 1920):
             size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -207,6 +207,164 @@ def test_nothing_sticks_out_and_all_can_be_read(monitor, tmp_path, scheme):
             assert width >= driver.execute_script("return document.documentElement.scrollWidth")
             assert [] == driver.execute_script(PALE)
 
+
+def recent(monitor, user, minutes=0, service="sshd"):
+    """Send a login of so many minutes ago."""
+    moment = int(time.time() * 1000) - minutes * 60_000
+    monitor.add(monitor.number, moment, f"user_login:{user};host:192.0.2.7;srv:{service}")
+
+
+def emulate(driver, **features):
+    """Set what the reader prefers, such as a dark scheme."""
+    given = [{"name": n.replace("_", "-"), "value": value} for n, value in features.items()]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": given})
+
+
+def named(driver, selector, text):
+    """Return the element whose name for screen readers ends so."""
+    return driver.find_element(By.CSS_SELECTOR, f"{selector} a[aria-label$='{text}']")
+
+
+def test_counts_and_charts_are_live_too(monitor, tmp_path):
+    """Figures, bars, calendar and tops follow; the news are spoken; the focus stays on its day."""
+    recent(monitor, "alice")
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        until(lambda: driver.find_element(By.ID, "state").text == "Live", 5)
+        driver.execute_script("document.querySelector('#calendar svg a').focus()")
+        recent(monitor, "mallory", service="sudo")
+        until(lambda: users(driver)[:1] == ["mallory"], 2)
+        until(lambda: "mallory" in driver.find_element(By.ID, "side").text, 2)
+        assert "sudo 1" in driver.find_element(By.CSS_SELECTOR, "#bars .legend").text
+        assert named(driver, "#calendar", ": 2")
+        news = driver.find_element(By.ID, "news").get_attribute("textContent")
+        assert "New login: mallory from 192.0.2.7 for the first time, sudo" == news
+        assert driver.switch_to.active_element.get_attribute("aria-label").endswith(": 2")
+        assert [] == complaints(driver)
+
+
+def test_a_part_of_a_bar_leads_to_its_logins(monitor, tmp_path):
+    """A click shows them; the chips that appear take the filters away again, one by one."""
+    recent(monitor, "alice")
+    recent(monitor, "root", service="sudo")
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        named(driver, "#bars", "sudo: 1").click()
+        until(lambda: users(driver) == ["root"], 5)
+        chips = driver.find_elements(By.CSS_SELECTOR, ".chips a")
+        assert ["service", "time"] == [chip.text.split()[0] for chip in chips[:2]]
+        chips[0].click()
+        until(lambda: users(driver) == ["root", "alice"], 5)
+
+
+def test_the_keyboard_reaches_everything(monitor, tmp_path):
+    """The skip link comes first; each chart is one stop, arrows walk in it, Enter follows."""
+    for minutes in (0, 3 * 60, 2 * 24 * 60):
+        recent(monitor, "alice", minutes)
+    with browser(tmp_path) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        stops = []
+        while "192.0.2.7" not in stops:  # of the list
+            driver.switch_to.active_element.send_keys(Key.TAB)
+            stops.append(driver.execute_script(WHERE))
+        assert "Skip to the list of logins" == stops[0]
+        assert 1 == sum(stop.startswith("chart bars") for stop in stops)
+        assert 1 == sum(stop.startswith("chart cells") for stop in stops)
+        assert {"Pause", "More", "Filter", "As a table", "alice"} <= set(stops)
+        assert stops.index("Logins") < stops.index("Pause") < stops.index("24 hours")
+        newest = named(driver, "#calendar", ": 2")
+        driver.execute_script("arguments[0].focus()", newest)
+        newest.send_keys(Key.ARROW_LEFT)
+        assert driver.switch_to.active_element.get_attribute("aria-label").endswith(": 1")
+        driver.switch_to.active_element.send_keys(Key.HOME, Key.ENTER)
+        until(lambda: users(driver) == ["alice"], 5)
+
+
+def test_a_reader_of_the_screen_hears_names(monitor, tmp_path):
+    """Nothing that can be used is without a name, no id stands twice, and headings are there."""
+    recent(monitor, "alice")
+    with browser(tmp_path) as driver:
+        for page in ("", "monitors", "monitors/1"):
+            driver.get(monitor.address.page(monitor.keys.page_key))
+            driver.get(f"{monitor.address.url}/{page}")
+            assert [] == driver.execute_script(NAMELESS)
+            assert 1 == len(driver.find_elements(By.TAG_NAME, "h1"))
+            assert [] == complaints(driver)
+
+
+def test_commands_of_the_empty_page_can_be_copied(monitor, tmp_path):
+    """A button puts the command into the clipboard; who wants no motion gets none."""
+    with browser(tmp_path) as driver:
+        emulate(driver, prefers_reduced_motion="reduce")
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        allowed = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+        driver.execute_cdp_cmd("Browser.grantPermissions", allowed)
+        button = driver.find_element(By.CSS_SELECTOR, "button.copy")
+        button.click()
+        until(lambda: button.text == "Copied", 5)
+        read = "navigator.clipboard.readText().then(arguments[0], String)"
+        assert "sudo true" == driver.execute_async_script(read)
+        assert 0 == driver.execute_script("return document.getAnimations().length")
+
+
+def test_charts_and_filters_work_without_script(monitor, tmp_path):
+    """A bar is a link, the numbers stand in a table, times and kinds are fields of the form."""
+    recent(monitor, "alice")
+    recent(monitor, "root", service="sudo")
+    with browser(tmp_path, NO_SCRIPT) as driver:
+        driver.get(monitor.address.page(monitor.keys.page_key))
+        driver.find_element(By.CSS_SELECTOR, "#bars summary").click()
+        assert "sshd sudo All" in driver.find_element(By.CSS_SELECTOR, "#bars table").text
+        driver.find_element(By.CSS_SELECTOR, ".more summary").click()
+        driver.find_element(By.NAME, "verified").send_keys("unknown")
+        driver.find_element(By.NAME, "service").send_keys("sudo", Key.ENTER)
+        until(lambda: users(driver) == ["root"], 5)
+        assert driver.current_url.endswith("/?service=sudo&verified=unknown")
+        named(driver, "#calendar", ": 1").click()
+        until(lambda: "since=" in driver.current_url, 5)
+        assert ["root"] == users(driver)
+
+
+def test_the_password_form_works(tmp_path):
+    """Also on a name that is not trusted more than others, and whatever the page's headers say."""
+    path = tmp_path / "password"
+    path.write_text("correct-horse")
+    path.chmod(0o600)
+    options = {"place": "web1", "page_password_file": str(path)}
+    with running_monitor(tmp_path / "data", **options) as (_, caller), browser(tmp_path) as driver:
+        for name in ("127.0.0.1", "page.localhost"):
+            driver.get(f"http://{name}:{caller.address.port}/")
+            driver.find_element(By.ID, "password").send_keys("wrong", Key.ENTER)
+            until(lambda: driver.find_elements(By.ID, "wrong"), 5)
+            driver.find_element(By.ID, "password").send_keys("correct-horse", Key.ENTER)
+            until(lambda: driver.find_elements(By.ID, "live"), 5)
+            driver.find_element(By.CSS_SELECTOR, "footer button").click()
+            until(lambda: driver.find_elements(By.ID, "password"), 5)
+
+
+# Returns what has the focus: its name, or the chart that it is in.
+WHERE = """
+const at = document.activeElement;
+const chart = at.closest("[data-roving]");
+if (chart) return `chart ${chart.getAttribute("class")}`;
+return at.textContent.trim() || at.id || at.tagName;
+"""
+
+# Returns what can be used but has no name, and ids that stand twice.
+NAMELESS = """
+const found = [];
+for (const node of document.querySelectorAll("a, button, input:not([type=hidden]), select, svg")) {
+  const label = node.labels?.[0]?.textContent || node.getAttribute("aria-label");
+  const hidden = node.getAttribute("aria-hidden") === "true";
+  if (!(label || (node.tagName !== "svg" && node.textContent) || "").trim() && !hidden)
+    found.push(node.outerHTML.slice(0, 200));
+}
+const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
+found.push(...ids.filter((id, at) => ids.indexOf(id) !== at));
+for (const cell of document.querySelectorAll("th")) if (!cell.scope) found.push(cell.outerHTML);
+for (const table of document.querySelectorAll("table")) if (!table.caption) found.push("caption");
+return found;
+"""
 
 # Returns the texts whose contrast to what lies behind them is below 4.5.
 PALE = """
@@ -225,7 +383,10 @@ const pale = [];
 for (const node of document.body.querySelectorAll("*")) {
   const own = [...node.childNodes].some((x) => x.nodeType === 3 && x.data.trim());
   if (!own || !node.checkVisibility()) continue;
-  const pair = [getComputedStyle(node).color, behind(node)].map(light).sort((a, b) => b - a);
+  const style = getComputedStyle(node);
+  const ink = node instanceof SVGElement ? style.fill : style.color;
+  if (node.tagName === "title") continue;
+  const pair = [ink, behind(node)].map(light).sort((a, b) => b - a);
   if ((pair[0] + 0.05) / (pair[1] + 0.05) < 4.5) pale.push(node.outerHTML);
 }
 return pale;

@@ -44,43 +44,51 @@ function mergeRows(fresh) {
   }
 }
 
-// Parts that show counts are replaced as a whole if they changed; what had the focus gets it again.
+// Parts that show counts are replaced as a whole when the monitor sends them otherwise than before;
+// what had the focus gets it again.
+const parts = ["warnings", "figures", "bars", "calendar", "side", "pages"];
+const sources = (root) => new Map([...parts, "main"].map((id) => [id, root.getElementById(id)?.innerHTML]));
+let known = sources(document);
+
 function mergePart(old, fresh) {
-  if (old.innerHTML === fresh.innerHTML) return;
   const focused = old.contains(document.activeElement) && document.activeElement;
   const open = [...old.querySelectorAll("details")].map((one) => one.open);
   const wanted = focused && (focused.id ? `#${focused.id}` : `[href="${CSS.escape(focused.getAttribute("href") || "")}"]`);
   old.replaceChildren(...fresh.childNodes);
   [...old.querySelectorAll("details")].forEach((one, at) => (one.open = open[at] || false));
-  if (wanted) old.querySelector(wanted)?.focus();
   prepare(old);
+  if (wanted) old.querySelector(wanted)?.focus();
 }
 
-function merge(page) {
-  localise(page);
-  const fresh = page.getElementById("rows");
-  if (!fresh || !rows()) {
-    document.getElementById("main").replaceChildren(...page.getElementById("main").childNodes);
-    prepare(document);
-    return;
-  }
-  const before = rows().childElementCount && rows().firstElementChild.id;
+function mergeList(page, fresh) {
+  const before = rows().firstElementChild?.id;
   mergeRows(fresh);
   announce(before);
-  for (const id of ["warnings", "figures", "bars", "calendar", "side", "pages"]) {
-    const [old, other] = [document.getElementById(id), page.getElementById(id)];
-    if (old && other) mergePart(old, other);
-  }
   for (const list of document.querySelectorAll("datalist")) {
     list.replaceChildren(...(page.getElementById(list.id)?.childNodes || []));
   }
 }
 
+function merge(page) {
+  const came = sources(page);
+  const changed = (id) => came.get(id) !== known.get(id);
+  const fresh = page.getElementById("rows");
+  const whole = !fresh || !rows();
+  localise(page);
+  for (const id of (whole ? ["main"] : parts).filter(changed)) {
+    const [old, other] = [document.getElementById(id), page.getElementById(id)];
+    if (old && other) mergePart(old, other);
+  }
+  if (!whole) mergeList(page, fresh);
+  known = came;
+}
+
 function announce(before) {
   const top = rows().firstElementChild;
   if (!top || top.id === before) return;
-  const text = (name) => top.querySelector(`.${name}`)?.textContent.trim();
-  news.textContent = `New login: ${text("user")} from ${text("host")}, ${text("service")}`;
+  const text = (name) => top.querySelector(`.${name}`).querySelector("bdi, .none").textContent;
+  const first = top.querySelector(".mark.first") ? " for the first time" : "";
+  news.textContent = `New login: ${text("user")} from ${text("host")}${first}, ${text("service")}`;
 }
 
 function say(text, look) {
