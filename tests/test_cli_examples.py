@@ -69,6 +69,7 @@ def test_the_example_works(example, home, configuration, monkeypatch):
         page = {"monitor": {"url": "embedded", "page": caller.address.url}}
         sending = {"state": "ok", "last_delivery": None, "last_error": ""}
         about = {"pid": 1, "since": 0, "version": "0", "sources": [], "delivery": sending}
+        about |= {"state": "ok", "reason": "reading and delivering", "events": {}}
         status = {**about, **page, "spool": {"depth": 0, "dead": 0}}
         control = Control(status=lambda: status, ready=lambda: (True, ""), metrics=bytes)
         control.listen_unix(home / "state")
@@ -94,7 +95,7 @@ def test_the_example_configuration_is_complete():
     text = path.read_text("utf-8")
 
     read = config.load(str(path))
-    names = "_ROOT", "_MONITOR", "_SOURCES", "_IGNORE", "_SPOOL"
+    names = "_ROOT", "_MONITOR", "_SOURCES", "_IGNORE", "_SPOOL", "_RETENTION", "_LOG"
     keys = [key for name in names for key in getattr(config_file, name)]
 
     assert [key for key in keys if f"{key}:" not in text] == []

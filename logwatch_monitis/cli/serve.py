@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from logwatch_monitis import config
-from logwatch_monitis.cli.options import Command, config_option, listen_address
+from logwatch_monitis.cli.options import PATH, Command, config_option, listen_address
 from logwatch_monitis.cli.tables import write
+from logwatch_monitis.config import Keep
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.errors import UsageError
 
 if TYPE_CHECKING:
     from logwatch_monitis.monitor.server import Started
+    from logwatch_monitis.monitor.tls import Tls
 
 _API_KEY = Credential("api-key")
 _SECRET_KEY = Credential("secret-key")
@@ -30,39 +35,132 @@ _FREE_PORTS = 20
     "--listen", metavar="HOST:PORT", help="Where; port 0 picks one.  [default: as configured]"
 )
 @click.option(
-    "--data", metavar="DIR", help="For results and keys.  [default: that of the embedded one]"
+    "--data",
+    metavar="DIR",
+    type=PATH,
+    help="For results and keys.  [default: that of the embedded one]",
 )
 @click.option("--api-key", metavar="KEY", help="The public key, in place of the kept one.")
-@click.option("--secret-key-file", metavar="FILE", help="The secret key, in place of the kept one.")
+@click.option(
+    "--secret-key-file", metavar="FILE", type=PATH, help="The secret key, in place of the kept one."
+)
+@click.option(
+    "--account",
+    "accounts",
+    metavar="NAME",
+    multiple=True,
+    help="One more account with keys and a page of its own; once made it stays.  Repeatable.",
+)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(0, 36_500),
+    help="Results of earlier days go; 0 keeps all.  [default: as configured, or 0]",
+)
+@click.option(
+    "--keep-mebibytes",
+    type=click.IntRange(0, 1_000_000_000),
+    help="Above that the oldest results of an account go; 0 is no limit.  [default: as configured]",
+)
+@click.option(
+    "--tls-certificate",
+    metavar="FILE",
+    type=PATH,
+    help="Speak HTTPS with this certificate (PEM); SIGHUP reads a new one.",
+)
+@click.option("--tls-key", metavar="FILE", type=PATH, help="Its key, readable for its owner only.")
+@click.option(
+    "--page-password-file",
+    metavar="FILE",
+    type=PATH,
+    help="Holds a password that opens the page as its key does.  [default: as configured]",
+)
+@click.option(
+    "--name",
+    "names",
+    metavar="HOST",
+    multiple=True,
+    help="A host name by which browsers may call the page.  Repeatable.",
+)
+@click.option(
+    "--trust-proxy",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    help="A proxy whose X-Forwarded-For and -Proto count.  Repeatable.",
+)
 def command(
     config_path: str | None,
+    *,
     listen: str | None,
     data: str | None,
-    api_key: str | None,
-    secret_key_file: str | None,
+    accounts: Sequence[str],
+    names: Sequence[str],
+    proxies: Sequence[str],
+    **options: Any,
 ) -> None:
     """Run the embedded custom monitor for many agents until it is stopped.
 
     Without keys it makes a pair on its first start, readable for you alone, and prints where.
     """
+    from logwatch_monitis.monitor.retention import Retention
     from logwatch_monitis.monitor.server import serve
 
     configuration = config.load(config_path)
-    secret = read_secret_file(secret_key_file) if secret_key_file else _SECRET_KEY.find()
-    public = Secret(api_key) if api_key else _API_KEY.find()
+    public, secret = _keys(options["api_key"], options["secret_key_file"])
     serve(
         listen_address(listen) if listen else configuration.listen,
         Path(data) if data else configuration.monitor_directory,
         ready=_greet,
-        api_key=public.reveal() if public else "",
-        secret_key=secret.reveal() if secret else "",
+        api_key=public,
+        secret_key=secret,
+        accounts=accounts,
+        retention=Retention(*_keep(configuration.retention, options)),
+        tls=_tls(options["tls_certificate"], options["tls_key"]),
+        proxies=[_address(text) for text in proxies],
+        page_password=_password(options["page_password_file"] or configuration.page_password_file),
+        names=names,
         tries=1 if listen or configuration.listen_chosen else _FREE_PORTS,
     )
 
 
+def _keys(api_key: str | None, secret_key_file: str | None) -> tuple[str, str]:
+    secret = read_secret_file(secret_key_file) if secret_key_file else _SECRET_KEY.find()
+    public = Secret(api_key) if api_key else _API_KEY.find()
+    return public.reveal() if public else "", secret.reveal() if secret else ""
+
+
+def _keep(configured: Keep, options: dict[str, Any]) -> tuple[int, int]:
+    days, mebibytes = options["keep_days"], options["keep_mebibytes"]
+    return (
+        configured.days if days is None else days,
+        configured.mebibytes if mebibytes is None else mebibytes,
+    )
+
+
+def _password(path: str) -> str:
+    return read_secret_file(path).reveal() if path else ""
+
+
+def _tls(certificate: str | None, key: str | None) -> Tls | None:
+    from logwatch_monitis.monitor.tls import Tls
+
+    if not certificate and not key:
+        return None
+    if not certificate or not key:
+        raise UsageError("--tls-certificate and --tls-key belong together")
+    return Tls(Path(certificate), Path(key))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f"--trust-proxy '{text}' is no address", "such as 127.0.0.1") from None
+
+
 def _greet(started: Started) -> None:
     write(
-        f"The monitor listens on {started.address.url}\n"
-        f"Page: {started.page}\n"
-        f"Keys: {started.keys_file}\n"
+        f"The monitor listens on {started.url}\nPage: {started.page}\nKeys: {started.keys_file}\n"
     )
+    for name, page, keys_file in started.others:
+        write(f"Account {name}: {page} with the keys in {keys_file}\n")

@@ -13,7 +13,7 @@ from logwatch_monitis.seams import Clock, Reply, Transport
 
 from .address import base_url, refuse_clear_text
 from .answers import read_answer, read_data
-from .batch import ADD_RESULTS, Result, encode_additional, encode_batch, is_ours
+from .batch import ADD_RESULTS, FORGET_USER, Result, encode_additional, encode_batch, is_ours
 from .faults import BusyError, TokenExpiredError, UnclearError
 from .inbound import API_PATH, CUSTOM_PATH
 from .lists import Parameter, encode_parameters, encode_results
@@ -115,19 +115,23 @@ class MonitisClient:
             self._token_until = self._clock.monotonic() + TOKEN_SECONDS
         return self._token
 
-    def monitors(self, tag: str = "", *, output: Literal["json", "xml"] = "json") -> list[Monitor]:
-        """Return the monitors with *tag*; all of them for none."""
+    def monitors(
+        self, tag: str = "", *, output: Literal["json", "xml"] = "json", **filters: str
+    ) -> list[Monitor]:
+        """Return the monitors with *tag*, and other *filters* as ``type``; all of them for none."""
         params = {"action": "getMonitors", "output": output.upper()}
-        value = self._get(params | ({"tag": tag} if tag else {}))
+        wanted = {name: text for name, text in {"tag": tag, **filters}.items() if text}
+        value = self._get(params | wanted)
         if isinstance(value, Element):
             rows: list[Any] = [{x.tag: x.text for x in row} for row in value.iter("monitor")]
         else:
             rows = _objects(value)
         return [Monitor(*(str(row.get(x) or "") for x in Monitor._fields)) for row in rows]
 
-    def monitor_info(self, monitor_id: str) -> dict[str, Any]:
-        """Return what getMonitorInfo says, names as in the protocol."""
-        value = self._get({"action": "getMonitorInfo", "monitorId": monitor_id})
+    def monitor_info(self, monitor_id: str, *, hidden: bool = True) -> dict[str, Any]:
+        """Return what getMonitorInfo says, names as in the protocol; *hidden* parameters too."""
+        params = {"action": "getMonitorInfo", "monitorId": monitor_id}
+        value = self._get(params | ({} if hidden else {"excludeHidden": "true"}))
         return value if isinstance(value, dict) else {}
 
     def results(self, monitor_id: str, day: date, timezone: int = 0) -> list[dict[str, Any]]:
@@ -142,22 +146,58 @@ class MonitisClient:
         }
         return _objects(self._get(params))
 
-    def add_monitor(self, name: str, tag: str, parameters: Sequence[Parameter]) -> str:
-        """Create a monitor and return its id."""
+    def report(self, monitor_id: str, start: int, end: int, **options: str) -> list[dict[str, Any]]:
+        """Return getReport's rows from *start* to *end*, ms since the epoch.
+
+        The *options* are parameters of the protocol: ``interval``, ``intervalType``, ``timezone``.
+        """
+        params = {"action": "getReport", "monitorId": monitor_id}
+        params |= {"dateFrom": str(start), "dateTo": str(end)}
+        return _objects(self._get(params | options))
+
+    def additional_results(self, monitor_id: str, checktime: int) -> list[dict[str, Any]]:
+        """Return the additional results of a moment, ms since the epoch."""
+        params = {"action": "getAdditionalResults", "monitorId": monitor_id}
+        return _objects(self._get(params | {"checktime": str(checktime)}))
+
+    def add_monitor(self, name: str, tag: str, parameters: Sequence[Parameter], **more: str) -> str:
+        """Create a monitor and return its id; *more* are optional parameters of the protocol."""
         params = {
             "action": "addMonitor",
             "name": name,
             "tag": tag,
             "resultParams": encode_parameters(parameters),
         }
-        monitor_id = self._post(params)
+        monitor_id = self._post(params | more)
         if not monitor_id:
             raise BusyError("the answer holds no id of the new monitor")
         return str(monitor_id)
 
-    def delete_monitor(self, monitor_id: str) -> None:
-        """Delete a monitor with all its results."""
-        self._post({"action": "deleteMonitor", "monitorId": monitor_id})
+    def edit_monitor(self, monitor_id: str, **changes: str) -> None:
+        """Change what is given, by the protocol's names such as ``name`` or ``tag``."""
+        self._post({"action": "editMonitor", "monitorId": monitor_id, **changes})
+
+    def delete_monitor(self, *monitor_ids: str) -> None:
+        """Delete monitors with all their results, all of them or none."""
+        self._post({"action": "deleteMonitor", "monitorId": ",".join(monitor_ids)})
+
+    def suspend(self, *monitor_ids: str, tag: str = "", suspended: bool = True) -> None:
+        """Let monitors, by id or by tag, take no results, or take them again."""
+        params = {"action": "suspendMonitors" if suspended else "activateMonitors"}
+        given = {"monitorIds": ",".join(monitor_ids), "tag": tag}
+        self._post(params | {name: text for name, text in given.items() if text})
+
+    def forget_user(self, user: str) -> int:
+        """Erase all results of a person at our own monitor; return how many there were."""
+        return int(self._post({"action": FORGET_USER, "user": user}) or 0)
+
+    def add_additional(
+        self, monitor_id: str, checktime: int, objects: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Add flat objects to the results of a moment, ms since the epoch."""
+        params = {"action": "addAdditionalResults", "monitorId": monitor_id}
+        params |= {"checktime": str(checktime), "results": encode_additional(*objects)}
+        self._post(params)
 
     def add_result(self, monitor_id: str, result: Result) -> None:
         """Store one result; its ``additional`` goes to our own monitor only, ``others`` to any."""
