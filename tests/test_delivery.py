@@ -29,6 +29,7 @@ from logwatch_monitis.delivery import (
     MonitorFound,
 )
 from logwatch_monitis.delivery.backoff import Backoff
+from logwatch_monitis.delivery.lanes import LANES
 from logwatch_monitis.spool import SpoolFullError
 
 
@@ -495,16 +496,16 @@ def test_notes_that_cannot_be_written(server, room, tmp_path):
 
 
 def test_slow_server_gets_several_requests_at_once(server, room):
-    """Where answers take long, up to four requests are under way, started in order."""
+    """Where answers take long, up to eight requests are under way, started in order."""
     under_way = slow_down(server, room, 0.02)
     users = room.take(100)
     room.drain(room.process())
 
-    assert under_way[1] == 4
+    assert under_way[1] == LANES
     assert set(users) == set(server.users())
     assert len(server.results) == 100
     order = [int(user[4:]) for user in server.users()]
-    assert all(abs(place - number) < 8 for place, number in enumerate(order))
+    assert all(abs(place - number) < 2 * LANES for place, number in enumerate(order))
 
 
 def test_fast_server_gets_one_request_at_a_time(server, room):

@@ -8,7 +8,7 @@ from fake_monitor import FakeMonitor, answer
 from spools import login_of
 
 from logwatch_monitis.delivery import DeadLettered, Delivered
-from logwatch_monitis.delivery.lanes import LANES
+from logwatch_monitis.delivery.deliverer import BATCHES_TOGETHER
 
 
 @pytest.fixture(name="ours")
@@ -39,7 +39,7 @@ def test_history_is_sent_in_several_batches_at_once(ours, room):
         room.take(count, history=True)
         room.drain(deliverer)
 
-    assert 1 < under_way[1] <= LANES
+    assert 1 < under_way[1] <= BATCHES_TOGETHER
     assert sorted(numbers(ours)) == list(range(6000))
     assert sum(event.count for event in room.seen(Delivered)) == 6000
 
@@ -101,7 +101,7 @@ def test_a_server_that_fails_amid_several_batches(ours, room):
     room.drain(deliverer)
     ours.requests.clear()
     ours.always(None, "addResults")
-    gate = threading.Barrier(LANES, timeout=10)
+    gate = threading.Barrier(BATCHES_TOGETHER, timeout=10)
 
     def together(exchange):
         if gate.wait() == 0:
@@ -109,7 +109,7 @@ def test_a_server_that_fails_amid_several_batches(ours, room):
         else:
             exchange.send(exchange.proper())
 
-    ours.program(*[together] * LANES, action="addResults")
+    ours.program(*[together] * BATCHES_TOGETHER, action="addResults")
     room.take(5000, history=True)
     room.drain(deliverer)
 

@@ -43,6 +43,7 @@ IDLE_SECONDS = 1.0
 STATE_SECONDS = 5.0
 PLAIN_AT_ONCE = 128
 BATCHES_AT_ONCE = 16
+BATCHES_TOGETHER = 4
 BATCHES_SECONDS = 0.5
 MARK_SECONDS = 0.2
 UNCLEAR_AT_MOST = 5
@@ -117,7 +118,7 @@ class Deliverer:
         self._agent = agent
         self._finder = TargetFinder(client, target, spool, events)
         self._lanes = Lanes(clock)
-        self._batch_lanes, self._one_lane = Lanes(clock), Lanes(clock, 1)
+        self._batch_lanes, self._one_lane = Lanes(clock, BATCHES_TOGETHER), Lanes(clock, 1)
         self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()

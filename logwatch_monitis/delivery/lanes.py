@@ -11,7 +11,7 @@ from logwatch_monitis.seams import Clock
 
 __all__ = ["LANES", "Lanes"]
 
-LANES = 4
+LANES = 8
 SLOW_SECONDS = 0.005
 _WEIGHT = 0.2
 

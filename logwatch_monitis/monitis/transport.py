@@ -53,7 +53,7 @@ class RequestsTransport:
         connect: float = 10.0,
         read: float = 30.0,
         total: float = 60.0,
-        connections: int = 4,
+        connections: int = 8,
         proxy: str = "",
     ) -> None:
         """Make a transport; nothing is sent yet.
