@@ -162,7 +162,7 @@ def take(driver: webdriver.Chrome, name: str, to: Path, width: int, height: int)
     """Save a picture."""
     import base64
 
-    size = {"width": width, "height": height, "deviceScaleFactor": 1.5, "mobile": width < 500}  # noqa: PLR2004
+    size = {"width": width, "height": height, "deviceScaleFactor": 1.25, "mobile": width < 500}  # noqa: PLR2004
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     time.sleep(0.7)  # until the page says that it is live
     picture = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})

@@ -281,7 +281,7 @@ def test_a_silent_agent_is_warned_of(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: NOW * 1_000_000)
     html = fetch(tmp_path / "other", "/", rows)[2]
     assert "No news" not in html
-    assert "lag 8 days" in html
+    assert "ago</time>, lag 8 days" in html
 
 
 def test_exports_are_what_is_shown(tmp_path):

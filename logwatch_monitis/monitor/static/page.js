@@ -10,16 +10,18 @@ const news = document.getElementById("news");
 const pad = (number, length = 2) => String(number).padStart(length, "0");
 
 function localise(root) {
+  let same = true;
   for (const time of root.querySelectorAll("time:not([data-local], [data-ago])")) {
     const at = new Date(time.dateTime);
     const day = document.createElement("i");
     day.textContent = `${pad(at.getFullYear(), 4)}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
     const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+    same &&= time.textContent === `${day.textContent} ${clock}`;
     time.replaceChildren(day, ` ${clock}`);
     time.dataset.local = "";
   }
   const zone = root.querySelector("#zone");
-  if (zone) {
+  if (zone && !same) {
     const parts = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts();
     zone.textContent = parts.find((part) => part.type === "timeZoneName").value;
   }
