@@ -7,7 +7,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/cache
 export LOG
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench soak docs help clean
+.PHONY: run test lint bench soak docs screenshots help clean
 
 run: .venv/run.stamp ## watch this machine's logins, or LOG=path from its start, and show them on a page
 	@$(BIN)/logwatch-monitis run $(if $(LOG),--log "$$LOG" --from-start)
@@ -29,9 +29,12 @@ soak: .venv/test.stamp ## run agent and monitor amid faults, rotations and kills
 docs: .venv/docs.stamp ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -n -T -W -q -b html docs docs/_build/html
 
+screenshots: .venv/test.stamp ## take the pictures of the monitor's page anew, into docs/pictures
+	$(BIN)/python docs/screenshots.py
+
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name text; do printf '  make %-6s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 clean: ## remove what was built and installed
 	rm -rf .venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
