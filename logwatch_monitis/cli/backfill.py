@@ -64,8 +64,10 @@ def command(
     run = _Run(configuration, history, quiet=quiet)
     if dry_run:
         run.count(logs, wanted, form or "human")
-    else:
+    elif logs:
         run.send(logs, wanted)
+    else:
+        run.tell()
     return exit_code(history.failures, logs) or (1 if run.refused else 0)
 
 
@@ -77,6 +79,7 @@ class _Run:
         self._history = history
         self._quiet = quiet
         self._began = time.monotonic()
+        self._complete = False
         self.refused = 0
 
     def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
@@ -93,8 +96,9 @@ class _Run:
                 for name, count in tally.found.most_common()
             ]
             write_records(form, records, _COLUMNS)
+            self._complete = True
         finally:
-            self._tell(tally)
+            self.tell(tally)
 
     def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
         """Send the logins."""
@@ -112,18 +116,20 @@ class _Run:
         work = Backfill(self._configuration, self._history, clock=SystemClock(), events=events)
         try:
             with ExitStack() as stack:
-                stack.callback(self._tell, work.tally, outcome=True)
+                stack.callback(self.tell, work.tally, outcome=True)
                 work.run(logs, stack.enter_context(show), wanted)
+                self._complete = True
         except SystemExit:  # by a signal
             left = work.tally.waiting
             say(f"{PROGRAM}: interrupted; {AGAIN} to go on" + (f" ({stays(left)})" if left else ""))
             raise
         self.refused = work.tally.refused
 
-    def _tell(self, tally: Tally, *, outcome: bool = False) -> None:
+    def tell(self, tally: Tally | None = None, *, outcome: bool = False) -> None:
+        """Say what could not be read, and what there was."""
         for failure in self._history.failures:
             say(f"{PROGRAM}: {visible(failure.message)}")
-        if self._quiet or not tally.files:
+        if self._quiet or tally is None or not (tally.files or self._complete):
             return
         seconds = time.monotonic() - self._began
         say(reading_summary(tally.found, tally.files, self._history.counts, seconds))
