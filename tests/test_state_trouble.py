@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from chaos import Log, embedded, exactly, expected, plain_config, taken_by
+from commands import process, spawn
 from fake_monitor import FakeMonitor, answer
 from running import eventually
 
@@ -85,17 +86,46 @@ def test_a_full_disk_pauses_reading(log, tmp_path, agent_of):
 
 
 @needs_mounts
+def test_a_backfill_on_a_full_disk_goes_on_when_there_is_space(log, tmp_path):
+    """It ends with one line that says what to do; the same command then sends each login once."""
+    log.append(20_000)
+    script = (
+        'mount -t tmpfs -o size=4m,mode=700 tmpfs "$0"; "$@"; echo $? >"$0.code";'
+        ' while [ ! -e "$0.more" ]; do sleep 0.1; done; mount -o remount,size=64m "$0"; exec "$@"'
+    )
+    state = tmp_path / "state"
+    state.mkdir()
+    config = tmp_path / "config.yaml"
+    with FakeMonitor(ours=True) as server:
+        server.always(answer(503), "addResults")
+        config.write_text(f"state_directory: {state}\n{plain_config(server, tmp_path)}")
+        before = ["unshare", "--mount", "sh", "-c", script, state]
+        with spawn("backfill", "--config", config, log.path, before=before) as started:
+            assert eventually((tmp_path / "state.code").exists, 60)
+            server.always(None, "addResults")
+            (tmp_path / "state.more").touch()
+            _, said = started.communicate(timeout=120)
+
+    assert (tmp_path / "state.code").read_text() == "1\n"
+    assert b"takes nothing now: database or disk is full (nothing is lost; when that is" in said
+    assert started.returncode == 0
+    assert expected(log) == taken_by(server)
+
+
+@needs_mounts
 def test_a_read_only_state_is_refused(log, tmp_path, agent_of):
     """Where nothing can be written it does not start, and says what to do."""
     script = 'mount -t tmpfs -o ro,mode=700 tmpfs "$0" && exec "$@"'
     (tmp_path / "state").mkdir()
     before = ["unshare", "--mount", "sh", "-c", script, str(tmp_path / "state")]
     run = agent_of(log.path, before=before).launch()
+    past = process("backfill", "--config", run.config, log.path, before=before)
 
-    assert run.process.wait(60) == 1
-    (line,) = run.text().splitlines()
-    assert f"the state directory {run.state} cannot be written" in line
-    assert "remount it writable" in line
+    assert (run.process.wait(60), past.code) == (1, 1)
+    for line in run.text(), past.err:
+        assert line.count("\n") == 1
+        assert f"the state directory {run.state} cannot be written" in line
+        assert "remount it writable" in line
 
 
 def test_a_missing_state_directory_is_made(log, tmp_path, agent_of):
