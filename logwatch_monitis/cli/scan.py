@@ -109,6 +109,8 @@ class Reading:
     def filter(self, history: History) -> Callable[[Login], bool] | None:
         """Return what says whether a login of *history* is meant; None if all of them are.
 
+        The time that is meant is told to *history*, too.
+
         Raises:
             UsageError: a moment that is none.
         """
@@ -116,6 +118,7 @@ class Reading:
         now = datetime.now(zone)
         since = parse_moment(self.since, zone, now) if self.since is not None else None
         until = parse_moment(self.until, zone, now) if self.until is not None else None
+        history.since, history.until = since, until
         found = rules.services is not None and rules.services <= set(self.services)
         chosen = () if found else self.services
         sets = [frozenset(x) for x in (chosen, self.users, self.hosts, self.machines)]
