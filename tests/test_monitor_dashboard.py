@@ -217,7 +217,16 @@ def test_a_form_without_script_gives_a_short_address(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "query", ["since=yesterday", "until=2026-13-01", "since=0d", "verified=maybe", "since=99999d"]
+    "query",
+    [
+        "since=0001-01-01",
+        "until=9999-12-31",
+        "since=yesterday",
+        "until=2026-13-01",
+        "since=0d",
+        "verified=maybe",
+        "since=99999d",
+    ],
 )
 def test_what_is_no_time_is_told(tmp_path, query):
     """One plain line that says what it must be."""
@@ -240,6 +249,14 @@ def test_first_times_and_clocks_ahead_are_marked(tmp_path):
         ["bob", "first"],
         ["carol", "first"],
     ] == [[*users(row), *re.findall(r'class="mark (\w+)"', row)] for row in shown]
+
+
+@pytest.mark.parametrize("moment", [0, 1, 253_402_300_799_999])
+@pytest.mark.parametrize("query", ["", "?user=alice", "?since=1970-01-02", "?until=9000-01-01"])
+def test_mad_clocks_break_nothing(tmp_path, moment, query):
+    """A login of 1970 or of the end of 9999 is shown like any other."""
+    status, _, _ = fetch(tmp_path, f"/{query}", [*MIXED, login(8, NOW - moment)])
+    assert 200 == status
 
 
 def test_tops_lead_to_their_logins(tmp_path):

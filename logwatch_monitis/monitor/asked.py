@@ -14,6 +14,9 @@ FILTERS = ("user", "host", "service", "machine", "kind", "verified")
 VERIFIED = ("yes", "no", "unknown")
 MOST = 10_000
 
+_LAST = 253_000_000_000_000
+"""In the year 9987: calendars end soon after."""
+
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9]{1,18})")
 _BACK = re.compile(r"([1-9][0-9]{0,3})([hd])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -124,11 +127,14 @@ def _moment(name: str, text: str, now: float, zone: tzinfo) -> int:
         else:
             moment = datetime.fromisoformat(text)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return round(moment.timestamp() * 1000)
+        found = round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
+        found = -1
+    if not 0 <= found <= _LAST:
         raise ValueError(
             f"{name} must be a date, a time such as 2026-11-22T21:41, or a span such as 24h or 7d"
-        ) from None
+        )
+    return found
 
 
 def _back(number: int, unit: str, now: float, zone: tzinfo) -> int:

@@ -50,6 +50,7 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
     """Return the templates; *asset* gives the address of a file of ``static/``."""
     templates = Environment(
         loader=PackageLoader("logwatch_monitis.monitor"),
+        auto_reload=False,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -61,7 +62,7 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
         iso=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z",
         short=lambda text: shortened(visible(text), LONGEST),
         utc=lambda ms: f"{_moment(ms):%Y-%m-%d %H:%M:%S} UTC",
-        at=lambda ms, zone: f"{_moment(ms).astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        at=lambda ms, zone: f"{_local(ms, zone):%Y-%m-%d %H:%M:%S}",
         minute=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%MZ}",
         number=lambda count: f"{count:,}",
         brief=brief,
@@ -73,6 +74,14 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
 
 def _moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _local(milliseconds: int, zone: tzinfo) -> datetime:
+    moment = _moment(milliseconds)
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:  # the last hours of the year 9999, which a mad clock may tell
+        return moment
 
 
 def brief(count: float) -> str:

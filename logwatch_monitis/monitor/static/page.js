@@ -27,14 +27,17 @@ function localise(root) {
   }
 }
 
-// Rows are known by their id and stay where they are, so focus and selection survive.
+// Rows are known by their id and stay where they are, so focus and selection survive. Returns those
+// that are new.
 function mergeRows(fresh) {
+  const added = [];
   let place = rows().firstElementChild;
   for (const row of [...fresh.children]) {
     const known = document.getElementById(row.id);
     if (known && known === place) {
       place = place.nextElementSibling;
     } else {
+      if (!known) added.push(row);
       if (!known) row.className = "new";
       rows().insertBefore(known || row, place);
     }
@@ -44,6 +47,7 @@ function mergeRows(fresh) {
     place.remove();
     place = next;
   }
+  return added;
 }
 
 // Parts that show counts are replaced as a whole when the monitor sends them otherwise than before;
@@ -63,9 +67,8 @@ function mergePart(old, fresh) {
 }
 
 function mergeList(page, fresh) {
-  const before = rows().firstElementChild?.id;
-  mergeRows(fresh);
-  announce(before);
+  const [newest] = mergeRows(fresh);
+  if (newest) announce(newest);
   for (const list of document.querySelectorAll("datalist")) {
     list.replaceChildren(...(page.getElementById(list.id)?.childNodes || []));
   }
@@ -85,11 +88,9 @@ function merge(page) {
   known = came;
 }
 
-function announce(before) {
-  const top = rows().firstElementChild;
-  if (!top || top.id === before) return;
-  const text = (name) => top.querySelector(`.${name}`).querySelector("bdi, .none").textContent;
-  const first = top.querySelector(".mark.first") ? " for the first time" : "";
+function announce(row) {
+  const text = (name) => row.querySelector(`.${name}`).querySelector("bdi, .none").textContent;
+  const first = row.querySelector(".mark.first") ? " for the first time" : "";
   news.textContent = `New login: ${text("user")} from ${text("host")}${first}, ${text("service")}`;
 }
 
@@ -101,10 +102,12 @@ function say(text, look) {
 let fetching = false;
 let again = false;
 
+// A page asks for no more than a fifth of the monitor's time, however many logins come.
 async function refresh() {
   again = fetching;
   if (fetching) return;
   fetching = true;
+  const begun = performance.now();
   try {
     const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
     if (!answer.ok) throw new Error(answer.statusText);
@@ -112,9 +115,10 @@ async function refresh() {
     if (events) merge(page);
   } catch {
     say("Reload to see news", "off");
-  } finally {
-    fetching = false;
   }
+  const rest = Math.min(5000, 4 * (performance.now() - begun));
+  await new Promise((rested) => setTimeout(rested, rest));
+  fetching = false;
   if (again && events) refresh();
 }
 
@@ -181,5 +185,7 @@ if (live?.dataset.live === "yes") {
   });
   // A hidden tab holds no connection: browsers allow six to one server.
   document.addEventListener("visibilitychange", () => (document.hidden ? deaf() : listen()));
+  // Silence makes no news, and is told all the same.
+  setInterval(() => events && refresh(), 60_000);
   listen();
 }
