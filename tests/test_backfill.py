@@ -454,6 +454,20 @@ class TestChoosing:
         assert "sent: " in shown
         assert "2010 logins (sshd 2010), 4020 lines, 2 files, " in shown
 
+    def test_progress_on_a_narrow_terminal(self, tmp_path, batches, log):
+        """On forty columns all figures are there, no line is longer, and nothing is coloured."""
+        log.append(2000)
+        words = ["backfill", *configured(tmp_path, batches), str(log.path)]
+
+        shown = on_terminal(*words, columns=40)
+
+        bars, _, _ = shown.partition("2000 logins (")
+        lines = re.split(r"\r|\n|\x1b\[A", bars)
+        assert max(map(len, lines)) <= 40
+        assert any(re.fullmatch(r"read 100% \S+B/s \d+:\d+, 2000 found *", line) for line in lines)
+        assert any(re.fullmatch(r"sent 100% \S+ logins/s \S+ *", line) for line in lines)
+        assert set(re.findall(r"\x1b\[\d*\w", bars)) <= {"\x1b[A"}
+
 
 def _waiting(directory):
     if not (directory / "state" / "spool.sqlite3").exists():
@@ -463,10 +477,10 @@ def _waiting(directory):
         return spool.summary().depth
 
 
-def on_terminal(*words):
+def on_terminal(*words, columns=120):
     """Return what a command writes to standard error where that is a terminal."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with subprocess.Popen([*PROGRAM, *words], stderr=theirs, stdin=subprocess.DEVNULL) as started:
         os.close(theirs)
         output = b""
