@@ -1,6 +1,6 @@
 """What the page counts, kept beside the results so that no view has to count all of them.
 
-The writer folds new results in when it has nothing else to do, some thousands at a time; what is
+The writer folds new results in when it has nothing else to do, thousands at a time; what is
 not folded yet is few, and readers count it as it stands. A trigger takes out what is deleted.
 """
 
@@ -14,7 +14,7 @@ SLOT_MS = 1_800_000
 """Half an hour: days begin at a multiple of it in all but a few time zones."""
 
 FOLD_FROM = 1_000
-FOLD_AT_ONCE = 5_000
+FOLD_AT_ONCE = 20_000
 
 # Texts that were not told are '', a verification that was not told is -1: a key holds no NULL.
 # The indexes hold what logins are filtered by, so that rows that do not match are not looked at.
@@ -136,7 +136,7 @@ def fold(connection: sqlite3.Connection) -> bool:
     if newest - last < FOLD_FROM:
         return False
     waiting = newest - last
-    end = last + min(waiting, max(FOLD_AT_ONCE, waiting // 8))  # keeps up with large batches
+    end = last + min(waiting, FOLD_AT_ONCE, max(FOLD_FROM, waiting // 2))  # keeps up with batches
     for statement in (_SLOTS, _SERVICES, _PAIRS, _AGENTS):
         connection.execute(statement, (last, end))
     connection.execute("UPDATE folded SET seq=?", (end,))

@@ -69,6 +69,8 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
         lasting=lasting,
         lastday=lambda month: (month + timedelta(days=31)).replace(day=1) - timedelta(days=1),
     )
+    for name in ("logins.html", "charts.html"):
+        templates.get_template(name)  # compiled here, so that the first reader does not wait
     return templates
 
 
