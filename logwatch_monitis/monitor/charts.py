@@ -13,10 +13,10 @@ from .spans import Bucket
 __all__ = ["Bar", "Bars", "Calendar", "Day", "Segment", "bars", "calendar", "line"]
 
 MOST_SERIES = 6
-OTHER = "other"
+OTHER = "all others"
 _LEVELS = 4
 _COLORS = {"sshd": 0, "sudo": 1, "su": 2, "vsftpd": 3, "login": 4}
-_FREE = 5
+_FREE, _REST = 5, 8
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -115,14 +115,18 @@ def _series(sums: Counter[str]) -> tuple[tuple[str, int, int], ...]:
             taken.add(color)
         series.append((name, color, sums[name]))
     rest = sum(sums[name] for name in names[len(shown) :])
-    return (*series, (OTHER, 8, rest)) if rest else tuple(series)
+    return (*series, (OTHER, _REST, rest)) if rest else tuple(series)
 
 
 def _segments(stack: Counter[str], colors: Mapping[str, int], highest: int) -> tuple[Segment, ...]:
-    known = [(name, color, stack[name]) for name, color in colors.items() if stack[name]]
+    known = [
+        (name, color, stack[name])
+        for name, color in colors.items()
+        if stack[name] and color != _REST
+    ]
     rest = stack.total() - sum(count for _, _, count in known)
     if rest:
-        known.append((OTHER, 8, rest))
+        known.append((OTHER, _REST, rest))
     found, below = [], 0
     for name, color, count in known:
         below += count
