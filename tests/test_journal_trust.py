@@ -18,7 +18,6 @@ def origin(user="0", executable="", process="", unit="", transport="syslog"):
         ("sshd-session", origin(executable="/usr/libexec/openssh/sshd-session")),
         ("sshd", origin(unit="sshd@7-192.0.2.1:22-192.0.2.2:5000.service")),
         ("sshd", origin(process="sshd")),
-        ("sshd", origin()),
         ("sshd", origin(executable="/usr/sbin/sshd", transport="journal")),
         ("sudo", origin("1000", "/usr/bin/sudo", "sudo", "session-1.scope")),
         ("sudo", origin("0", "/usr/bin/sudo")),
@@ -29,6 +28,7 @@ def origin(user="0", executable="", process="", unit="", transport="syslog"):
         ("vsftpd", origin("65534", "/usr/sbin/vsftpd", "vsftpd", "vsftpd.service")),
         ("dovecot", origin("107", "/usr/lib/dovecot/imap-login", unit="dovecot.service")),
         ("mydoord", origin("998", "/usr/bin/python3.11", "python3", "mydoord.service")),
+        ("mydoord", origin()),
         ("gdm-password]", origin(executable="/usr/libexec/gdm-session-worker")),
     ],
 )
@@ -49,6 +49,7 @@ def test_taken(program, sender):
         ("sshd", origin("0", "/usr/sbin/sshd", "sshd", transport="audit")),
         ("sshd", origin("0", "/usr/sbin/sshd", "sshd", transport="")),
         ("sshd", origin("")),
+        ("sshd", origin()),
         ("sudo", origin("1000", "/home/mallory/bin/sudo", "sudo")),
         ("sudo", origin("1000", "/tmp/usr/bin/sudo", "sudo")),
         ("sudo", origin("1000", "", "sudo")),

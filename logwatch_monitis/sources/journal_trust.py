@@ -7,8 +7,8 @@ at the moment of sending, and journald looks up executable and unit of that proc
 * ``_UID=0``: the sender was root, or a daemon before it gave that up. Nobody else can send that.
 * ``_EXE`` must be the program's own executable where it is known here, so that root's ``logger``
   or a container's log driver does not speak for sshd. Where it could not be looked up the name of
-  the process (``_COMM``) or its unit must fit, unless the process ended before journald could
-  look at all; then root's word is enough.
+  the process (``_COMM``) or its unit must fit. Of a process that ended before journald could look
+  at all nothing is known, so it proves nothing: that is how most of root's ``logger`` look.
 * sudo, su and doas run under the number of the person who calls them, so for them it is the
   executable alone that counts, in a directory that only root can write to. (journald looks it up
   a moment after the message came; who sends one and turns into sudo within that moment can deceive
@@ -124,8 +124,6 @@ def _fits(known: _Known, origin: Origin, service: str) -> bool:
     """Tell whether the sending process, as far as it is known, can be the program's."""
     if origin.executable:
         return origin.executable.rpartition("/")[2] in known.executables
-    if not (origin.process or service):
-        return True
     names = {name[:_COMM_LENGTH] for name in known.executables}
     return origin.process in names or service in known.units
 
