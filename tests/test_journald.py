@@ -90,6 +90,7 @@ as_games sudo -n true
 stop $RUNNING
 rm /run/systemd/journal/dev-log
 journald
+sleep 0.5
 as_games sudo -n true
 sleep 1
 stop $AGENT
