@@ -7,6 +7,7 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -68,10 +69,7 @@ class Page:
         query = dict(request.query_params)
         if query != tidied(query):  # as a form without script sends it
             return RedirectResponse(address("/", tidied(query)), 303)
-        try:
-            asked = self._asked(query)
-        except ValueError as error:
-            return PlainTextResponse(str(error), 400)
+        asked = self._asked(query)
         now, zone = int(self._clock.now() * 1000), current_zone(self._zone)
         seen = await self._store.read(dashboard.look, asked, now, zone, self._known)
         if asked.after and len(seen.rows) <= asked.limit:
@@ -81,10 +79,7 @@ class Page:
 
     async def _export(self, request: Request) -> Response:
         form = exports.FORMATS[request.url.path.rpartition(".")[2]]
-        try:
-            asked = self._asked(tidied(dict(request.query_params)))
-        except ValueError as error:
-            return PlainTextResponse(str(error), 400)
+        asked = self._asked(tidied(dict(request.query_params)))
         which = dashboard.wanted(asked)
         limit, before, after = asked.limit, asked.before, asked.after
         rows = await self._store.read(views.logins, which, limit, before, after)
@@ -95,27 +90,20 @@ class Page:
         return self._page("monitors.html", **self._moment(), monitors=found)
 
     async def _monitor(self, request: Request) -> Response:
-        try:
-            seen = await self._store.read(others.look, *self._place(request))
-        except ValueError as error:
-            return PlainTextResponse(str(error), 400)
-        if seen is None:
-            return PlainTextResponse("There is no such monitor.", 404)
+        seen = await self._results_of(request)
         return self._page("monitor.html", **self._moment(), seen=seen)
 
     async def _results(self, request: Request) -> Response:
         form = exports.FORMATS[request.url.path.rpartition(".")[2]]
-        try:
-            seen = await self._store.read(others.look, *self._place(request))
-        except ValueError as error:
-            return PlainTextResponse(str(error), 400)
-        if seen is None:
-            return PlainTextResponse("There is no such monitor.", 404)
+        seen = await self._results_of(request)
         return Response(form.render(seen.records, "result"), media_type=form.kind)
 
-    def _place(self, request: Request) -> tuple[int, Asked]:
-        query = tidied(dict(request.query_params))
-        return request.path_params["number"], self._asked(query)
+    async def _results_of(self, request: Request) -> others.Seen:
+        asked = self._asked(tidied(dict(request.query_params)))
+        seen = await self._store.read(others.look, request.path_params["number"], asked)
+        if seen is None:
+            raise HTTPException(404, "There is no such monitor.")
+        return seen
 
     async def _events(self, _: Request) -> Response:
         if self._live.pages >= MAX_PAGES:
@@ -133,7 +121,10 @@ class Page:
         )
 
     def _asked(self, query: Mapping[str, str]) -> Asked:
-        return parse(query, self._clock.now(), current_zone(self._zone))
+        try:
+            return parse(query, self._clock.now(), current_zone(self._zone))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
 
     def _moment(self) -> dict[str, Any]:
         return {"now": int(self._clock.now() * 1000), "zone": current_zone(self._zone)}
