@@ -160,8 +160,10 @@ def command(
     """Print the logins that files hold; send nothing.
 
     FILE is a log, plain or compressed (.gz .bz2 .xz .zst), a glob, a directory, or - for standard
-    input. A log and its rotated copies are read as one, oldest first. The options that select may
-    be repeated; a file that cannot be read is named, and the exit code is 1.
+    input; journal: is the systemd journal, journal:/path one that lies there, and what journalctl
+    exports (-o export, -o json) is recognised. A log and its rotated copies are read as one, oldest
+    first. The options that select may be repeated; a file that cannot be read is named, and the
+    exit code is 1.
     """
     reading = Reading(**options)
     configuration = config.load(config_path)
