@@ -17,11 +17,14 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logwatch_monitis.monitis.wire import Result
 from logwatch_monitis.monitor import dashboard, spans
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.app import Options, make_app
+from logwatch_monitis.monitor.asked import FILTERS
 from logwatch_monitis.monitor.store import Definition
 from logwatch_monitis.monitor.views import Agent
 from logwatch_monitis.syslog.zones import local_zone
@@ -383,3 +386,29 @@ def test_the_zone_is_named(tmp_path):
     assert 'title="2026-11-22 19:31:45 UTC">2026-11-22 20:31:45</time>' in html
     assert '<span id="zone">CET</span>' in html
     assert os.environ["TZ"] == "Europe/Berlin"
+
+
+NAMES = st.sampled_from([*FILTERS, "since", "until", "from", "to", "before", "after", "limit", "x"])
+WORDS = st.sampled_from(
+    ["7d", "1h", "9999d", "2026-11-22", "2026-10-25T02:30", "0-0", "1795379505000-3", "yes", "1"]
+)
+
+
+def test_no_address_breaks_the_page(tmp_path_factory):
+    """There is a page, a shorter address, or a line that says what is wrong."""
+
+    @given(st.dictionaries(NAMES, WORDS | st.text(max_size=12), max_size=4), st.integers(0, 3))
+    def check(query, which):
+        path = ("/", "/logins.xml", "/monitors/1", "/monitors/1.csv")[which]
+        status, _, text = loop.run_until_complete(there.get(f"{path}?{urlencode(query)}"))
+        assert status in (200, 303, 400)
+        assert status != 400 or "must be" in text
+
+    loop = asyncio.new_event_loop()
+    stack = site(tmp_path_factory.mktemp("site"), MIXED)
+    there = loop.run_until_complete(stack.__aenter__())
+    try:
+        check()
+    finally:
+        loop.run_until_complete(stack.__aexit__(None, None, None))
+        loop.close()
