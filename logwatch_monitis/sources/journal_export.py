@@ -11,7 +11,14 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Literal
 
-from logwatch_monitis.sources.journal_record import Batch, Entry, entry_of, from_json, seqnum
+from logwatch_monitis.sources.journal_record import (
+    FIELDS,
+    Batch,
+    Entry,
+    entry_of,
+    from_json,
+    seqnum,
+)
 from logwatch_monitis.sources.packed import ArchiveDamagedError
 
 __all__ = ["Form", "JsonEntries", "batches", "form_of"]
@@ -26,6 +33,7 @@ _SIZE_BYTES = 8
 _INSANE = 1 << 40
 _EXPORT = re.compile(rb"\n*__[A-Z_]{1,60}=").match
 _TEXT_ENTRY = re.compile(rb"(?:[A-Z0-9_]{1,64}=[^\n]*\n)+(?=\n)").match
+_KEYS = {name: f"\n{name}=".encode() for name in (*FIELDS, "__CURSOR", "__REALTIME_TIMESTAMP")}
 _NAME = re.compile(rb"[A-Z0-9_]{1,64}").fullmatch
 
 
@@ -228,7 +236,7 @@ def _from_text(text: bytes) -> Entry | None:
     """Return the entry whose fields are all lines of text, each with a line end on both sides."""
 
     def field(name: str) -> bytes:
-        begin = text.find(b"\n%s=" % name.encode())
+        begin = text.find(_KEYS[name])
         if begin < 0:
             return b""
         begin += len(name) + 2

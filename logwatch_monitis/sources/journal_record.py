@@ -62,13 +62,18 @@ class Entry(NamedTuple):
         cursor: its place, as journalctl takes it; empty if that is not known.
         time_us: when it was sent, microseconds since the epoch, UTC.
         line: its canonical line without line end.
-        origin: what the journal itself noted of its sender.
+        field: looks up a field of it.
     """
 
     cursor: str
     time_us: int
     line: bytes
-    origin: Origin
+    field: Callable[[str], bytes]
+
+    @property
+    def origin(self) -> Origin:
+        """What the journal itself noted of its sender; few are ever asked for it."""
+        return Origin(*(_text(self.field(name)) for name in ORIGIN_FIELDS))
 
 
 def entry_of(field: Callable[[str], bytes]) -> Entry | None:
@@ -91,8 +96,7 @@ def entry_of(field: Callable[[str], bytes]) -> Entry | None:
     words = [time, machine, f"{program}[{pid}]" if pid else program]
     head = " ".join(filter(None, words))
     line = f"{head}: ".encode() + _CONTROLS.sub(_escaped, message.rstrip(_ENDS))
-    origin = Origin(*(_text(field(name)) for name in ORIGIN_FIELDS))
-    return Entry(_text(field("__CURSOR")), time_us, line, origin)
+    return Entry(_text(field("__CURSOR")), time_us, line, field)
 
 
 def from_json(line: bytes) -> Entry | None:
@@ -152,7 +156,7 @@ class Batch:
         self.taken = 0
         self._lines: list[bytes] = []
         self._starts: list[int] = []
-        self._entries: list[tuple[int, Origin]] = []
+        self._entries: list[tuple[int, Entry]] = []
         self._end = begin
 
     def __len__(self) -> int:
@@ -162,7 +166,7 @@ class Batch:
         """Add an entry; *place* is what its logins have for an offset."""
         self._lines.append(entry.line + b"\n")
         self._starts.append(self._end)
-        self._entries.append((place, entry.origin))
+        self._entries.append((place, entry))
         self._end += len(entry.line) + 1
 
     @property
@@ -183,7 +187,8 @@ class Batch:
         """
         proved, refused = [], []
         for login in logins:
-            place, origin = self._entries[bisect_right(self._starts, login.offset) - 1]
+            place, entry = self._entries[bisect_right(self._starts, login.offset) - 1]
+            origin = entry.origin
             if reason := doubt(login.program, origin):
                 refused.append(Refused(login.program, origin, reason))
             else:
