@@ -10,8 +10,9 @@ import itertools
 import os
 import re
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from html import unescape
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -21,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logwatch_monitis.monitis.wire import Result
-from logwatch_monitis.monitor import dashboard, spans
+from logwatch_monitis.monitor import charts, dashboard, spans
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.app import Options, make_app
 from logwatch_monitis.monitor.asked import FILTERS
@@ -160,10 +161,10 @@ def figures(html):
 
 
 def test_each_bar_and_day_leads_to_its_logins(tmp_path):
-    """What a part says it counts is what its address shows, filters kept."""
+    """What a part says it counts is what its address shows; the last bar holds the future too."""
 
     async def run():
-        async with site(tmp_path, MIXED) as there:
+        async with site(tmp_path, [*MIXED, login(6, -2 * HOUR, "eve")]) as there:
             html = (await there.get("/"))[2]
             targets = {**dict(bars(html)), **days(html)}
             return {label: users((await there.get(to))[2]) for label, to in targets.items()}
@@ -173,9 +174,10 @@ def test_each_bar_and_day_leads_to_its_logins(tmp_path):
         assert int(label.rpartition(": ")[2]) == len(found), label
     assert ["alice"] == shown["Sun 22 Nov, 20:00 to 21:00, sshd: 1"]
     assert ["alice"] == shown["Sun 22 Nov, 19:00 to 20:00, sudo: 1"]
-    assert ["alice", "alice", "bob"] == shown["Sun 22 Nov 2026: 3"]
+    assert ["eve"] == shown["Sun 22 Nov, 21:00 to 22:00, sshd: 1"]
+    assert ["eve", "alice", "alice", "bob"] == shown["Sun 22 Nov 2026: 4"]
     assert ["bob"] == shown["Tue 13 Oct 2026: 1"]
-    assert 24 + 3 + 3 == len(shown)
+    assert 24 + 4 + 3 == len(shown)
 
 
 @pytest.mark.parametrize(
@@ -334,15 +336,20 @@ def test_other_monitors_have_a_table_and_lines(tmp_path):
     async def run():
         async with site(tmp_path, MIXED, results) as there:
             pages = ("/monitors", "/monitors/2", "/monitors/2.json", "/monitors/2.csv")
-            return [await there.get(page) for page in (*pages, "/monitors/99", "/monitors/2.xml")]
+            found = [await there.get(page) for page in (*pages, "/monitors/99", "/monitors/2.xml")]
+            found.append(await there.get("/monitors/2?limit=2"))
+            older = re.search(r'href="([^"]+)" rel="next"', found[-1][2])[1]
+            return [*found, await there.get(older)]
 
-    every, one, document, table, missing, xml = asyncio.run(run())
+    every, one, document, table, missing, xml, *pages = asyncio.run(run())
     assert '<a href="/monitors/2"><bdi>Rack &lt;1&gt;</bdi></a>' in every[2]
     assert '<polyline points="0.0,0.0 50.0,50.0 100.0,100.0">' in one[2]
     assert 3 == one[2].count("<bdi>&lt;b&gt;</bdi>")
     assert '{"time":"2026-11-22T20:31:45.000000+00:00","temp":20.0,"door":"<b>"}' in document[2]
     assert table[2].splitlines()[0] == "time,temp,door"
     assert 404 == missing[0]
+    shown = [re.findall(r"<td><bdi>(\d+)", text) for _, _, text in pages]
+    assert [["20", "21"], ["22"]] == shown
     assert [None] * 3 == [row.find("none") for row in ET.fromstring(xml[2]).findall("result")]
 
 
@@ -378,6 +385,25 @@ def test_bars_cover_a_span_without_gaps(length, fewest, most):
     assert [NOW - length, NOW] == [edges[0], edges[-1]]
     assert edges[:-1] == [one.start for one in found]
     assert len(found) == len({one.name for one in found})
+    inner = [datetime.fromtimestamp(one.start / 1000, zone) for one in found[1:]]
+    if length == 365 * DAY:
+        assert {(0, 0)} == {(moment.weekday(), moment.hour) for moment in inner}
+
+
+def test_parts_of_a_bar_stand_upon_each_other():
+    """From the bottom up without a gap, the most frequent service first; the rest is one part."""
+    spans_ = [spans.Bucket(n, n + 1, str(n)) for n in range(2)]
+    services = {f"s{n}": n for n in range(1, 10)}
+    chart = charts.bars(spans_, [Counter(services), Counter(s9=20)], {1: "x"})
+    assert ["s9", "s8", "s7", "s6", "s5", "s4", charts.OTHER] == [name for name, *_ in chart.series]
+    bottom = 100.0
+    for part in chart.bars[0].segments:
+        assert bottom == pytest.approx(part.top + part.height, abs=0.01)
+        bottom = part.top
+    highest = chart.ticks[-1][0]
+    assert bottom == pytest.approx(100 - 100 * 45 / highest, abs=0.01)
+    assert highest >= 45 > highest - chart.ticks[1][0]
+    assert (("x", 75.0),) == chart.labels
 
 
 def test_the_zone_is_named(tmp_path):

@@ -59,7 +59,7 @@ ROWS = st.lists(
         st.sampled_from(["web1", "db2"]),
         st.sampled_from(["login", "session"]),
         st.sampled_from(list(TRUTH)),
-        st.integers(NOW - 30 * HOUR, NOW + HOUR) | st.sampled_from([NOW, NOW - HOUR]),
+        st.sampled_from([NOW, NOW + 9, NOW - HOUR]) | st.integers(NOW - 30 * HOUR, NOW + HOUR),
     ),
     max_size=40,
 )
@@ -74,7 +74,11 @@ FILTERS = st.fixed_dictionaries(
         "verified": st.sampled_from(list(TRUTH)),
     },
 )
-MOMENT = st.none() | st.integers(NOW - 31 * HOUR, NOW + HOUR) | st.sampled_from([NOW, NOW - HOUR])
+MOMENT = (
+    st.none()
+    | st.sampled_from([NOW, NOW + 5, NOW + 10, NOW - HOUR])
+    | st.integers(NOW - 31 * HOUR, NOW + HOUR)
+)
 
 
 def fits(row, filters, start, end):
