@@ -23,8 +23,8 @@ TRUTH = {"yes": True, "no": False, "unknown": None}
 def _fold_early():
     """Fold a few at a time, so that some are folded and some are not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollup, "FOLD_FROM", 5)
-        patch.setattr(rollup, "FOLD_AT_ONCE", 4)
+        patch.setattr(rollup, "FOLD_FROM", 2)
+        patch.setattr(rollup, "FOLD_AT_ONCE", 3)
         yield
 
 
