@@ -7,7 +7,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/cache
 export LOG
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench soak docs screenshots help clean
+.PHONY: run test lint bench soak deb docs screenshots help clean
 
 run: .venv/run.stamp ## watch this machine's logins, or LOG=path from its start, and show them on a page
 	@$(BIN)/logwatch-monitis run $(if $(LOG),--log "$$LOG" --from-start)
@@ -25,6 +25,9 @@ bench: .venv/test.stamp ## compare our speed with other tools on this machine; A
 
 soak: .venv/test.stamp ## run agent and monitor amid faults, rotations and kills; MINUTES=30 RATE=500
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),500)
+
+deb: ## build the Debian package into build/deb (needs debhelper and dpkg-dev)
+	packaging/build-deb
 
 docs: .venv/docs.stamp ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -n -T -W -q -b html docs docs/_build/html
