@@ -8,7 +8,7 @@ import pwd
 import stat
 from contextlib import suppress
 
-__all__ = ["permission_hint"]
+__all__ = ["join_hint", "permission_hint"]
 
 
 def permission_hint(path: str) -> str:
@@ -20,8 +20,13 @@ def permission_hint(path: str) -> str:
         status = os.stat(path)  # noqa: PTH116 - a path may be any bytes here
         group = grp.getgrgid(status.st_gid).gr_name
         if status.st_mode & stat.S_IRGRP and status.st_gid != 0:
-            return f"sudo adduser {_user()} {group}, then log in again; or start it with sudo"
+            return join_hint(group)
     return "start it with sudo"
+
+
+def join_hint(group: str) -> str:
+    """Return how the user of this process gets what members of a group may do."""
+    return f"sudo adduser {_user()} {group}, then log in again; or start it with sudo"
 
 
 def _user() -> str:

@@ -29,16 +29,18 @@ __all__ = ["Account", "about", "refuse_denied"]
 _DENIED = "ermission denied"
 
 
-def refuse_denied(sources: Sequence[SourceStatus]) -> None:
+def refuse_denied(sources: Sequence[SourceStatus], journal: str = "auto") -> None:
     """Refuse to begin where logs exist and none of them may be read.
 
     One that may be read, or will be made later, is reason enough to run; and once it runs, the
-    agent waits for permissions to come back.
+    agent waits for permissions to come back. The journal counts only where it was asked for
+    (*journal* is ``yes``): without it, files may still come.
 
     Raises:
         NotPermittedError: none may be read.
     """
-    there = [source for source in sources if source.state != "waiting"]
+    logs = [source for source in sources if source.log != LOG or journal == "yes"]
+    there = [source for source in logs if source.state != "waiting"]
     denied = [s for s in there if s.state == "unreadable" and _DENIED in s.detail]
     if denied and len(denied) == len(there):
         paths = ", ".join(source.log for source in denied)
@@ -67,7 +69,7 @@ def about(sources: Sequence[SourceStatus]) -> Iterator[str]:
 
 def _about_journal(source: SourceStatus) -> str:
     if source.state == "unreadable":
-        return f"Cannot read the journal: {source.detail}"
+        return f"Cannot read the journal: {source.detail.partition(': ')[2] or source.detail}"
     return "Watching the journal of systemd"
 
 

@@ -131,7 +131,7 @@ class _Daemon:
         self._recovering = self._spool.recovered
         self._open_logs(from_start=from_start or self._recovering)
         self._stack.callback(self._close_logs)
-        refuse_denied(self._agent.statuses())
+        refuse_denied(self._agent.statuses(), self._config.sources.journal)
         self._account = Account(self._config, self._holder, self._spool, self._clock.now())
         self._account.agent = self._agent
         self._account.sightings = self._sightings

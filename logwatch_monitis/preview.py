@@ -49,7 +49,7 @@ def print_logins(
         watcher = Watcher(waker.wake, events, preview.tail.concerns)
         stack.callback(watcher.close)
         stack.enter_context(signals.listening())
-        refuse_denied(preview.statuses())
+        refuse_denied(preview.statuses(), config.sources.journal)
         for line in about(preview.statuses()):
             say(line)
         while not signals.stop:

@@ -10,7 +10,9 @@ from journals import BEGIN_US, JournalDirectory, entry, needs_journal_tools, ssh
 from running import eventually
 from spools import SetClock
 
+from logwatch_monitis.account import about, refuse_denied
 from logwatch_monitis.config import Sources
+from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.sources import journalctl
 from logwatch_monitis.sources.journal import LAST_DELAY_S, LOG, Journal, Place, is_wanted
 from logwatch_monitis.sources.journal_events import (
@@ -20,6 +22,7 @@ from logwatch_monitis.sources.journal_events import (
     JournalPositionDamaged,
     JournalUnreadable,
 )
+from logwatch_monitis.sources.tail import SourceStatus
 
 pytestmark = needs_journal_tools
 
@@ -308,3 +311,14 @@ def test_when_the_journal_is_wanted(tmp_path, monkeypatch):
     assert [name for name, is_so in wanted.items() if is_so] == ["none", "before", "yes"]
     monkeypatch.setenv("PATH", "/nowhere")
     assert not is_wanted(Sources((missing,)))
+
+
+def test_only_a_journal_that_was_asked_for_keeps_the_agent_from_running():
+    """With ``auto`` files may still come, so an unreadable journal is said and waited for."""
+    trouble = journalctl.permission_error().render()
+    status = SourceStatus(LOG, "unreadable", trouble, 0, 0, 0, None)
+    waiting = SourceStatus("/var/log/auth.log", "waiting", "", 0, 0, 0, None)
+    refuse_denied([waiting, status], "auto")
+    assert list(about([status]))[0].startswith("Cannot read the journal: permission denied (")
+    with pytest.raises(NotPermittedError, match="journal"):
+        refuse_denied([waiting, status], "yes")

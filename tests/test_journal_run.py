@@ -283,6 +283,8 @@ def test_whoever_may_not_read_the_journal_is_told_what_to_do():
         (machine / "system.journal").touch(mode=0o640)
         config = Path(name) / "config.yaml"
         config.write_text(f"state_directory: {name}/state\nsources: {{files: [], journal: yes}}\n")
+        (Path(name) / "state").mkdir()
+        os.chown(Path(name) / "state", 65534, 65534)
         program = (
             "import sys; from pathlib import Path; from logwatch_monitis.sources import journalctl;"
             f"journalctl._DIRECTORIES = (Path({name!r}),);"
@@ -290,7 +292,8 @@ def test_whoever_may_not_read_the_journal_is_told_what_to_do():
         )
         denied = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
         denied += ["--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
-        for words in (["scan", "journal:"], ["check", "-c", str(config)]):
+        run = ["run", "-c", str(config)]
+        for words in (["scan", "journal:"], ["check", "-c", str(config)], run):
             done = subprocess.run(
                 [*denied, "-c", program, *words], capture_output=True, text=True, check=False
             )

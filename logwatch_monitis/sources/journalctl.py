@@ -13,6 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from logwatch_monitis.access import join_hint
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, SetupError
 from logwatch_monitis.sources.journal_record import FIELDS
 
@@ -122,7 +123,7 @@ def permission_error() -> NotPermittedError:
     """Return the error for somebody who may not read the journal."""
     return NotPermittedError(
         "the journal may not be read: permission denied",
-        "sudo adduser YOU systemd-journal, then log in again; or start it with sudo",
+        join_hint("systemd-journal"),
     )
 
 
