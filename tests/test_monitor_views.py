@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logwatch_monitis.monitis.wire import Result
@@ -87,7 +87,13 @@ def fits(row, filters, start, end):
     return equal and (start is None or row[6] >= start) and (end is None or row[6] < end)
 
 
+DENSE = [("alice", "::1", "sshd", "web1", "login", "yes", NOW + n % 3) for n in range(12)]
+
+
 @given(ROWS, FILTERS, st.tuples(MOMENT, MOMENT), st.booleans())
+@example(rows=DENSE, filters={}, span=(None, NOW + 2), erased=False)
+@example(rows=DENSE, filters={"kind": "login"}, span=(NOW + 1, None), erased=False)
+@example(rows=DENSE, filters={"service": "sshd"}, span=(NOW + 1, NOW + 2), erased=False)
 def test_lists_and_counts_are_those_of_a_plain_search(
     tmp_path_factory, rows, filters, span, erased
 ):
