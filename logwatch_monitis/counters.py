@@ -20,7 +20,7 @@ from logwatch_monitis.sources.events import (
     FileTruncated,
     LineTooLong,
 )
-from logwatch_monitis.sources.journal_events import JournalGap
+from logwatch_monitis.sources.journal_events import JournalGap, JournalSuppressed
 
 __all__ = ["CountingTransport", "Histogram", "Tally"]
 
@@ -95,7 +95,7 @@ class Tally:
         self.losses["truncated"] += 1
         self.rotations[event.log] += 1
 
-    def gap(self, _event: FileGap | JournalGap) -> None:
+    def gap(self, _event: FileGap | JournalGap | JournalSuppressed) -> None:
         """Count a file, or entries of the journal, that went away before they were read."""
         self.losses["gap"] += 1
 
@@ -129,6 +129,7 @@ _COUNTED: Mapping[type[Event], Callable[[Tally, Any], None]] = {
     FileTruncated: Tally.truncated,
     FileGap: Tally.gap,
     JournalGap: Tally.gap,
+    JournalSuppressed: Tally.gap,
     LineTooLong: Tally.overlong,
     Delivered: Tally.delivered,
     DeliveryFailed: Tally.failed,

@@ -20,6 +20,7 @@ from logwatch_monitis.sources.journal_events import (
     JournalFound,
     JournalGap,
     JournalPositionDamaged,
+    JournalSuppressed,
     JournalUnreadable,
 )
 from logwatch_monitis.sources.tail import SourceStatus
@@ -242,6 +243,15 @@ def test_messages_that_are_binary_long_or_of_several_lines(bench):
     assert bench.events == []
 
 
+def test_what_journald_suppressed_is_told_of(bench):
+    """Its rate limit drops entries; nobody else can say so."""
+    said = "Suppressed 12 messages from ssh.service"
+    journald = {"SYSLOG_IDENTIFIER": "systemd-journald", "_TRANSPORT": "driver"}
+    bench.files.append(entry(1, said, **journald), entry(2, said), sshd(3))
+    bench.open(from_start=True).await_users("u3")
+    assert bench.events == [JournalSuppressed(said)]
+
+
 def test_several_boots_are_one_journal(bench):
     """Following does not begin at the present boot."""
     bench.files.append(sshd(1), sshd(2, _BOOT_ID="e" * 32), sshd(3, _BOOT_ID="d" * 32))
@@ -319,6 +329,6 @@ def test_only_a_journal_that_was_asked_for_keeps_the_agent_from_running():
     status = SourceStatus(LOG, "unreadable", trouble, 0, 0, 0, None)
     waiting = SourceStatus("/var/log/auth.log", "waiting", "", 0, 0, 0, None)
     refuse_denied([waiting, status], "auto")
-    assert list(about([status]))[0].startswith("Cannot read the journal: permission denied (")
+    assert next(about([status])).startswith("Cannot read the journal: permission denied (")
     with pytest.raises(NotPermittedError, match="journal"):
         refuse_denied([waiting, status], "yes")

@@ -27,6 +27,7 @@ from logwatch_monitis.sources.journal_events import (
     JournalFound,
     JournalGap,
     JournalPositionDamaged,
+    JournalSuppressed,
     JournalUnreadable,
 )
 from logwatch_monitis.sources.journal_export import JsonEntries
@@ -51,6 +52,7 @@ LAST_DELAY_S = 60.0
 _CHUNK = 1024 * 1024
 _CHUNKS_A_LOOK = 4
 _LAST_ENTRY_S = 30.0
+_SUPPRESSED = b": Suppressed "
 
 
 class Place(NamedTuple):
@@ -315,6 +317,10 @@ class Journal:
             for _, entry in self._entries.feed(piece):
                 if entry is None or self._is_known(entry):
                     continue
+                if _SUPPRESSED in entry.line and entry.field("_TRANSPORT") == b"driver":
+                    self._events(
+                        JournalSuppressed(entry.line.decode("utf-8", "replace").partition(": ")[2])
+                    )
                 batch.add(entry, seqnum(entry.cursor))
                 place = Place(entry.cursor, entry.time_us)
         if not len(batch):

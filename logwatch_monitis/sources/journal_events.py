@@ -14,6 +14,7 @@ __all__ = [
     "JournalFound",
     "JournalGap",
     "JournalPositionDamaged",
+    "JournalSuppressed",
     "JournalUnreadable",
     "LoginRefused",
 ]
@@ -67,6 +68,25 @@ class JournalPositionDamaged(Event):
     def __str__(self) -> str:
         where = "its first entry" if self.last is None else iso_time(self.last)
         return f"The saved place in the journal cannot be used, it is read from {where}"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSuppressed(Event):
+    """journald's rate limit dropped entries before anybody could read them.
+
+    Attributes:
+        said: by journald, with number and service.
+    """
+
+    level: ClassVar[int] = logging.WARNING
+
+    said: str
+
+    def __str__(self) -> str:
+        return (
+            f"The journal lacks entries, journald says: {self.said}; "
+            "see RateLimitBurst= in journald.conf"
+        )
 
 
 @dataclass(frozen=True, slots=True)
