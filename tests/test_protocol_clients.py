@@ -133,7 +133,7 @@ def test_definitions_in_every_encoding(monitor, client, params):
 
 
 def test_the_original_script(monitor):
-    """The script uses curl with raw blanks, semicolons and colons; the id is cut from XML by its path."""
+    """The script sends raw blanks, semicolons and colons, and cuts the id from XML by its path."""
     made = base(monitor, "addMonitor", name="login monitor", tag="seed", resultParams=LOGIN_PARAMS)
     made["checksum"] = sign(monitor, made)
     text = "&".join(f"{name}={value}" for name, value in made.items() if name != "checksum")

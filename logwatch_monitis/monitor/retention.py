@@ -113,7 +113,7 @@ def _remove_oldest(connection: sqlite3.Connection) -> bool:
         return False
     _, monitor, table = min(oldest)
     rule = _GONE.format(table, "ORDER BY checktime")
-    return connection.execute(rule, (monitor, CHUNK)).rowcount > 0
+    return connection.execute(rule, (monitor, CHUNK // 8)).rowcount > 0  # the limit is soon met
 
 
 def _first(connection: sqlite3.Connection, table: str, monitor: int) -> int | None:
