@@ -19,6 +19,8 @@ html_theme_options = {"description": "Every login, on a page"}
 nitpicky = True
 man_pages = [
     ("commands", "logwatch-monitis", "send every login of this machine to a custom monitor", "", 1),
+    ("configuration", "logwatch-monitis.yaml", "configuration of logwatch-monitis", "", 5),
+    ("patterns", "logwatch-monitis-patterns", "pattern files of logwatch-monitis", "", 5),
 ]
 
 
