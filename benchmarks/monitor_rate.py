@@ -2,16 +2,22 @@
 
     python benchmarks/monitor_rate.py [--rows 1000000] [--seconds 5] [--clients 64]
 
-The monitor is bound to one core, the clients to the others. Requests are signed beforehand.
+The monitor is bound to one core, the clients to the others. Requests are signed beforehand. A bare
+starlette application, which reads the form, stores nothing and answers the same bytes, runs through
+the same load on the same core: its rate is what the server beneath allows.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -52,6 +58,7 @@ def main() -> None:
         size = (directory / "monitor.sqlite").stat().st_size / 2**20
         took = time.perf_counter() - started
         print(f"{options.rows:,} results stored in {took:.0f} s, {size:,.0f} MiB")
+        core = min(os.sched_getaffinity(0))
         process = MonitorProcess(directory, "127.0.0.1:0", lambda _: None)
         address = process.start()
         bind_to_cores(process.pid)
@@ -64,6 +71,44 @@ def main() -> None:
             print(f"resident memory of the monitor: {resident(process.pid):.0f} MiB")
         finally:
             process.stop()
+        measure_peer(options, Keys.load_or_make(directory), core)
+
+
+PEER = """
+import sys, uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+async def answer(request):
+    await request.body()
+    return Response(b'{"status":"ok","data":null}', media_type="application/json")
+
+app = Starlette(routes=[Route("/customMonitorApi", answer, methods=["POST"])])
+uvicorn.run(app, port=int(sys.argv[1]), http="h11", log_level="error", access_log=False, ws="none")
+"""
+
+
+def measure_peer(options: argparse.Namespace, keys: Keys, core: int) -> None:
+    """Put the load of addResult on the bare application."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = Address(*free.getsockname())
+    with subprocess.Popen([sys.executable, "-c", PEER, str(address.port)]) as process:
+        os.sched_setaffinity(process.pid, [core])
+        until_open(address)
+        bench = Bench(address, keys, process.pid)
+        supply = [one(bench, number) for number in range(int(6000 * options.seconds))]
+        what = f"bare starlette, {options.clients} clients"
+        asyncio.run(load(what, bench, options.clients, options.seconds, supply))
+        process.terminate()
+
+
+def until_open(address: Address) -> None:
+    """Wait until something listens."""
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(address):
+            return
+        time.sleep(0.05)
 
 
 def bind_to_cores(pid: int | None) -> None:
