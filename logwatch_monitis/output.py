@@ -27,6 +27,7 @@ __all__ = [
     "Writer",
     "csv_cell",
     "csv_rows",
+    "cut",
     "json_line",
     "pad",
     "visible",
@@ -110,7 +111,8 @@ def pad(text: str, columns: int) -> str:
     return text + " " * (columns - width(text))
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
+    """Return what of *text* fits into *columns*, an ellipsis at its end if that is not all."""
     if width(text) <= columns:
         return text
     while width(text) > columns - 1:
@@ -338,7 +340,7 @@ class _Human:
         room = self._terminal.columns - sum(self._widths) - 2 * len(self._widths)
         if not self._terminal.columns:
             return text
-        return _cut(text, room) if room >= _MIN_DETAILS else ""
+        return cut(text, room) if room >= _MIN_DETAILS else ""
 
     def _line(self, row: Sequence[str], details: str) -> str:
         cells = [pad(cell, columns) for cell, columns in zip(row, self._widths, strict=True)]

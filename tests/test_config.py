@@ -29,6 +29,7 @@ timezone: Europe/Berlin
 ignore: {users: [nagios], hosts: ['2001:db8::9'], services: [vsftpd]}
 listen: '[::1]:9000'
 spool: {max_entries: 5000, keep: oldest, seen_days: 30}
+log: {format: json, level: debug}
 retention: {days: 365, mebibytes: 512}
 """
 
@@ -69,6 +70,7 @@ class TestKeys:
             listen_chosen=True,
             spool=config.SpoolLimits(5000, "oldest", 30),
             retention=config.Keep(365, 512),
+            log=config.Log("json", "debug"),
         )
         assert read.state_directory == Path("/srv/state")
 

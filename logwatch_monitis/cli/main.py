@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "Run the embedded custom monitor for many agents until it is stopped.",
     "spool": "Look after logins that the monitor refused.",
     "status": "Show what the running agent does.",
+    "top": "Show the running agent live in the terminal.",
     "check": "See whether everything is ready to run.",
     "completion": "Print what makes a shell complete commands and options.",
 }
