@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 from commands import ROOT
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor
-from machine import Machine, missing
 from running import eventually
+
+from machine import Machine, missing
 
 SYSTEMD = ROOT / "packaging" / "systemd"
 UNIT = SYSTEMD / "logwatch-monitis.service"
