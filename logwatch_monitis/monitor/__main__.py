@@ -15,6 +15,7 @@ from pathlib import Path
 
 from logwatch_monitis.credentials import read_secret_file
 from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.privacy import keep_memory_private
 
 PATIENCE = 2.0
 
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--keep-mebibytes", type=int, default=0, help="the oldest go above that")
     parser.add_argument("--page-password-file", help="holds what opens the page as its key does")
     options = parser.parse_args()
+    keep_memory_private()
     try:
         _serve(options)
     except LogwatchError as error:
