@@ -5,7 +5,7 @@ import signal
 import socket
 
 import pytest
-from commands import EXAMPLE_LOG, process, run, spawn
+from commands import EXAMPLE_LOG, denied, process, run, spawn
 
 LOGINS_OF_THE_EXAMPLE = 13
 
@@ -96,3 +96,13 @@ def test_what_must_be_put_right_first(tmp_path, monkeypatch, text, message):
     result = run("run", "-c", path, "--log", EXAMPLE_LOG)
 
     assert (result.code, message in result.err) == (78, True)
+
+
+def test_all_logs_denied(config_file, tmp_path):
+    """If none of the logs that exist may be read it ends with 77 and says what to do."""
+    log = tmp_path / "auth.log"
+    log.touch(0)
+    for words in ((), ("--dry-run",)):
+        result = denied("run", "-c", config_file, "--log", log, "--log", tmp_path / "none", *words)
+
+        assert (result.code, f"may not read {log} (" in result.err) == (77, True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer
 from running import Running, eventually
 
-LINE = "2026-11-22T21:41:45.101076+00:00 web1 sshd[7]: Accepted password for a from 192.0.2.7 port 5\n"
+LINE = "2026-11-22T21:41:45+00:00 web1 sshd[7]: Accepted password for a from 192.0.2.7 port 5\n"
 
 
 def test_no_key_leaves_the_process(tmp_path):
