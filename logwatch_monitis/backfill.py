@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from logwatch_monitis.agent import Ignore
 from logwatch_monitis.config import Config
@@ -24,7 +24,7 @@ from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullErr
 from logwatch_monitis.standin import StandIn
 from logwatch_monitis.words import counted
 
-__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "ignore_of", "stays"]
+__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "ignore_of", "read", "stays"]
 
 BATCH = 4000
 """Logins for one transaction, or a few more: enough that waiting for the disk does not count."""
@@ -153,6 +153,7 @@ class Backfill:
         self._batch: list[Login] = []
         self._ignore = ignore_of(config)
         self._parts = ExitStack()
+        self._opened = False
         most = limits_of(config).max_entries
         self._room = min(WAITING, max(1, most // 2))
         self._share = min(BATCH, max(1, most // 4))
@@ -164,6 +165,7 @@ class Backfill:
         logs: Sequence[Log],
         progress: Progress,
         wanted: Callable[[Login], bool] | None = None,
+        jobs: int = 1,
     ) -> None:
         """Take and deliver the logins of *logs*; may be called once.
 
@@ -171,6 +173,7 @@ class Backfill:
             logs: what is read.
             progress: is told how far it has come.
             wanted: says which logins are meant; None for all of them.
+            jobs: how many processes read.
 
         Raises:
             LockHeldError: another backfill works on this state.
@@ -180,16 +183,17 @@ class Backfill:
         """
         self._progress, self._wanted = progress, wanted
         with self._parts:
+            if jobs == 1:
+                self._open()
+            read(self._history, logs, jobs, self._take)
             self._open()
-            for log in logs:
-                for piece in self._history.read(log):
-                    self.take(piece)
             self._flush()
             progress.finished()
             self._wait(lambda spool: spool.history == 0)
 
-    def take(self, piece: Piece) -> None:
+    def _take(self, piece: Piece) -> None:
         """Take the logins of a piece, now or with those of the next ones."""
+        self._open()
         logins = self.tally.add(piece, self._wanted)
         self._progress.read(piece.path, piece.end)
         self._progress.found(len(logins))
@@ -198,7 +202,14 @@ class Backfill:
             self._flush()
 
     def _open(self) -> None:
-        """Open the spool and begin to deliver, until the run ends."""
+        """Open the spool and begin to deliver, until the run ends; once.
+
+        With several jobs that is done after they were started: they must not inherit locks, threads
+        and connections.
+        """
+        if self._opened:
+            return
+        self._opened = True
         config, clock, parts = self._config, self._clock, self._parts
         parts.enter_context(Locks(config.state_directory, clock).take("backfill"))
         self._spool = parts.enter_context(open_spool(config, clock, self._events))
@@ -271,6 +282,39 @@ class Backfill:
             raise UnreachableError(reason, hint)
         if seconds > SILENCE_S:
             raise UnreachableError(f"nothing was delivered for {SILENCE_S:.0f} s", hint)
+
+
+def read(history: History, logs: Sequence[Log], jobs: int, take: Callable[[Piece], None]) -> None:
+    """Hand every piece of *logs* to *take*, in order, reading with so many processes."""
+    if jobs > 1:
+        from logwatch_monitis.jobs import read_logs
+
+        read_logs(history, logs, jobs, _Leading(take))
+        return
+    for log in logs:
+        for piece in history.read(log):
+            take(piece)
+
+
+class _Leading:
+    """Takes all pieces in the process that leads the jobs; see `logwatch_monitis.jobs.Taker`."""
+
+    anywhere = False
+
+    def __init__(self, take: Callable[[Piece], None]) -> None:
+        self.take = take
+
+    def divert(self, write: Callable[[bytes], Any]) -> None:
+        """Do nothing: pieces stay pieces."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Do nothing, likewise."""
+
+    def report(self) -> None:
+        """Count nothing where nothing is taken."""
+
+    def add(self, report: None) -> None:
+        """Do nothing, likewise."""
 
 
 def ignore_of(config: Config) -> Ignore:

@@ -16,7 +16,7 @@ from collections import Counter
 
 import pytest
 from chaos import FULL, Log, embedded, exactly, expected, pack, plain_config, taken_by
-from commands import EXAMPLE_LOG, PROGRAM, denied, run, spawn
+from commands import EXAMPLE_LOG, PROGRAM, denied, process, run, spawn
 from fake_monitor import FakeMonitor, answer, hang
 from running import eventually
 
@@ -155,6 +155,27 @@ class TestOnce:
 
         assert (0, "") == (result.code, result.out)
         exactly(expected(log), lambda: sorted(embedded(agent)), 0)
+
+    def test_several_jobs(self, log, tmp_path):
+        """What several processes read is sent in the same order, with the same ids, and counted."""
+        for _ in range(4):
+            log.append(60)
+            last = log.path.read_bytes().splitlines(keepends=True)[-1]
+            with log.path.open("ab") as file:
+                file.write(last * 2)
+            log.rotate()
+            log.path.write_bytes(last * 3)
+        found = []
+        for jobs in ("1", "3"):
+            with FakeMonitor(ours=True) as server:
+                (tmp_path / jobs).mkdir()
+                options = [*configured(tmp_path / jobs, server), "--jobs", jobs]
+                result = process("backfill", *options, tmp_path / "auth.log*")
+                dry = process("backfill", "--dry-run", *options, tmp_path / "auth.log*")
+                found.append((result.code, result.err.split()[:7], dry.out, ids(server)))
+
+        assert found[0] == found[1]
+        assert len(found[0][-1]) == len(set(found[0][-1])) == 4 * 65
 
     def test_filters_do_not_change_ids(self, tmp_path, batches):
         """First some services and users, then all: what was sent before is known again."""

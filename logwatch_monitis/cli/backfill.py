@@ -18,7 +18,7 @@ from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.history import History, Log, gather, group
+from logwatch_monitis.history import History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, visible
 
@@ -36,6 +36,7 @@ _MANY = 1000
 @config_option
 @format_option(*FORMATS)
 @reading_options
+@click.option("--jobs", type=click.IntRange(1), default=1, help="How many processes may read.")
 @click.option("--dry-run", is_flag=True, help="Count what the files hold, send nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @click.argument("names", metavar="FILE...", type=PATH, nargs=-1, required=True)
@@ -43,6 +44,7 @@ def command(
     config_path: str | None,
     *,
     form: str | None,
+    jobs: int,
     dry_run: bool,
     quiet: bool,
     names: Sequence[str],
@@ -62,7 +64,7 @@ def command(
     history.partial = False
     wanted = reading.filter(history)
     logs = group(gather(names, history.failures), history.zone, history.failures)
-    run = _Run(configuration, history, quiet=quiet)
+    run = _Run(configuration, history, jobs, quiet=quiet)
     if dry_run:
         run.count(logs, wanted, form or "human")
     elif logs:
@@ -75,9 +77,12 @@ def command(
 class _Run:
     """One run, and what standard error is told of it: what failed, was found, and became of it."""
 
-    def __init__(self, configuration: config.Config, history: History, *, quiet: bool) -> None:
+    def __init__(
+        self, configuration: config.Config, history: History, jobs: int, *, quiet: bool
+    ) -> None:
         self._configuration = configuration
         self._history = history
+        self._jobs = jobs
         self._quiet = quiet
         self._began = time.monotonic()
         self._complete = False
@@ -85,13 +90,15 @@ class _Run:
 
     def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
         """Count the logins, and print how many there are."""
-        from logwatch_monitis.backfill import Tally, ignore_of
+        from logwatch_monitis.backfill import Tally, ignore_of, read
 
         tally, ignore = Tally(), ignore_of(self._configuration)
+
+        def take(piece: Piece) -> None:
+            tally.keep(tally.add(piece, wanted), ignore)
+
         try:
-            for log in logs:
-                for piece in self._history.read(log):
-                    tally.keep(tally.add(piece, wanted), ignore)
+            read(self._history, logs, self._jobs, take)
             records = [
                 {"service": name, "logins": count, "ignored": tally.ignored[name]}
                 for name, count in tally.found.most_common()
@@ -119,7 +126,7 @@ class _Run:
             with ExitStack() as stack:
                 stack.callback(self.tell, work.tally, outcome=True)
                 stack.enter_context(_few_cycles())
-                work.run(logs, stack.enter_context(show), wanted)
+                work.run(logs, stack.enter_context(show), wanted, self._jobs)
                 self._complete = True
         except SystemExit:  # by a signal
             left = work.tally.waiting
