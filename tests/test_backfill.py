@@ -242,7 +242,7 @@ class TestBeside:
 
     def test_live_logins_are_not_starved(self, log, tmp_path, agent_of):
         """Amid a large backfill a login that happens now is on the page within seconds."""
-        log.append(50_000 if FULL else 8000)
+        log.append(100_000 if FULL else 25_000)
         live = Log(tmp_path / "live.log", first=1_000_000)
         with (
             agent_of(live.path, config="machine: web9\n").start() as agent,
