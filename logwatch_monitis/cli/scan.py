@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.moments import FORMS, parse_moment
 from logwatch_monitis.cli.options import (
+    PATH,
     PROGRAM,
     Command,
     config_option,
@@ -147,7 +148,7 @@ class Reading:
 @reading_options
 @click.option("--jobs", type=click.IntRange(1), default=1, help="How many processes may be used.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
-@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@click.argument("names", metavar="FILE...", type=PATH, nargs=-1, required=True)
 def command(
     config_path: str | None,
     *,
@@ -169,15 +170,27 @@ def command(
     configuration = config.load(config_path)
     history = reading.history(configuration)
     wanted = reading.filter(history)
-    out = writer(login_format(form), stdout(), Terminal.of(sys.stdout), history.zone)
+    outlet = _Outlet(stdout())
+    out = writer(login_format(form), cast(BinaryIO, outlet), Terminal.of(sys.stdout), history.zone)
     history.rows = wanted is None and isinstance(out, JsonLines)
-    scan = _Scan(history, out, wanted)
+    scan = _Scan(history, out, wanted, outlet)
     logs = group(gather(names, history.failures), history.zone, history.failures)
     scan.read(logs, jobs)
     out.close()
     if not quiet:
         say(scan.summary())
     return exit_code(history.failures, logs)
+
+
+class _Outlet:
+    """Standard output; what is written may be diverted from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.write: Callable[[bytes], Any] = stream.write
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 @dataclass(slots=True)
@@ -187,6 +200,7 @@ class _Scan:
     history: History
     out: Writer
     wanted: Callable[[Login], bool] | None
+    outlet: _Outlet
     services: Counter[str] = field(default_factory=Counter)
     files: dict[str, int] = field(default_factory=dict)
     complained: int = 0
@@ -219,6 +233,15 @@ class _Scan:
         logins = piece.logins if self.wanted is None else list(filter(self.wanted, piece.logins))
         self.services.update([login.srv for login in logins])
         self.out.write(logins)
+
+    def divert(self, write: Callable[[bytes], Any]) -> None:
+        """See `logwatch_monitis.jobs.Taker`."""
+        self.outlet.write = write
+
+    def write(self, data: bytes | memoryview) -> None:
+        """See `logwatch_monitis.jobs.Taker`."""
+        self.outlet.stream.write(data)
+        self.outlet.stream.flush()
 
     def report(self) -> tuple[Counter[str], dict[str, int]]:
         """See `logwatch_monitis.jobs.Taker`."""
