@@ -259,7 +259,9 @@ def test_additional():
     assert wire.decode_additional("") == []
 
 
-@pytest.mark.parametrize("text", ["[NaN]", '[{"a":Infinity}]', '[{"a":1e999}]', "[1]", '[{"a":{}}]'])
+@pytest.mark.parametrize(
+    "text", ["[NaN]", '[{"a":Infinity}]', '[{"a":1e999}]', "[1]", '[{"a":{}}]']
+)
 def test_additional_refuses(text):
     """What JSON does not have, and what is not flat, is refused."""
     with pytest.raises(ValueError, match="JSON"):
