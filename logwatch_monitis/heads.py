@@ -11,11 +11,20 @@ Two steps make a cheap login: `Head.turn` where a line begins otherwise than the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from logwatch_monitis.grammar import MAX_MESSAGE
-from logwatch_monitis.login import SHORT, Ordinals, hashers, id_tail, iso_time, login_id, seal
+from logwatch_monitis.login import (
+    SHORT,
+    Counts,
+    Ordinals,
+    hashers,
+    id_tail,
+    iso_time,
+    login_id,
+    seal,
+)
 from logwatch_monitis.syslog import Minute
 
 __all__ = ["Clock", "Head", "Minutes", "as_number", "as_text"]
@@ -92,7 +101,7 @@ class Head:
         self._left = self._right = self.prefix = _NEVER
         self._at = self._behind = 0
         self._minute = Minute(0, None, 0, 0)
-        self._counts: MutableMapping[str, int] | None = None
+        self._counts: Counts | None = None
         self.limit: float = 0
 
     def begin(self, timeline: Minutes, ordinals: Ordinals, path: str, offset: int) -> None:

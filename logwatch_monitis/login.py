@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from logwatch_monitis.crowd import Crowd
 from logwatch_monitis.digest import blake2b
 
 __all__ = [
     "SHORT",
+    "Counts",
     "Login",
     "Opening",
     "Ordinals",
@@ -144,6 +146,13 @@ def id_tail(year: int | None, machine: str | None, ordinal: int) -> bytes:
     return b"".join(_part(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
+Counts = dict[str, int] | Crowd
+
+
+def _loaded(saved: dict[str, int] | str) -> Counts:
+    return Crowd.load(saved) if isinstance(saved, str) else saved
+
+
 class Opening:
     """The seconds with which a job began that did not know the lines before its own.
 
@@ -158,10 +167,10 @@ class Opening:
 
     def __init__(self) -> None:
         self.visits: list[tuple[int, bool, int]] = []
-        self.counts: list[dict[str, int]] = []
+        self.counts: list[Counts] = []
         self.left = False
 
-    def visit(self, second: int, counts: dict[str, int], *, ambiguous: bool) -> None:
+    def visit(self, second: int, counts: Counts, *, ambiguous: bool) -> None:
         """Note that the lines of *second* come next."""
         if self.left or len(self.visits) > self.LIMIT:
             return
@@ -186,6 +195,8 @@ class Ordinals:
 
     SPAN = 2
     FOLD_SPAN = 7200
+    CROWD = 20_000
+    """Logins of one second after which they are kept as a `Crowd`."""
 
     def __init__(self, saved: str = "", opening: Opening | None = None) -> None:
         """Continue from *saved*, what `save` returned; the empty text begins anew.
@@ -199,13 +210,13 @@ class Ordinals:
         """Go on from *saved* instead."""
         if self.opening is not None:
             self.opening = Opening()
-        self._seconds: dict[int, dict[str, int]] = {}
+        self._seconds: dict[int, Counts] = {}
         self._folded: set[int] = set()
         self._second: int | None = None
-        self._counts: dict[str, int] = {}
+        self._counts: Counts = {}
         if saved:
             state = json.loads(saved)
-            self._seconds = {int(second): counts for second, counts in state["seconds"].items()}
+            self._seconds = {int(second): _loaded(c) for second, c in state["seconds"].items()}
             self._folded = set(state["folded"])
             self._second = state["second"]
             self._counts = self._seconds.get(self._second, {}) if self._seconds else {}
@@ -223,14 +234,23 @@ class Ordinals:
         counts[first_id] = ordinal + 1
         return ordinal
 
-    def at(self, second: int, *, ambiguous: bool = False) -> dict[str, int]:
+    def at(self, second: int, *, ambiguous: bool = False) -> Counts:
         """Return how many lines of a second were counted, by their first id.
 
-        Whoever counts there himself asks again whenever the second has changed.
+        Whoever counts there himself asks again whenever the second has changed, and now and then.
         """
         if second != self._second:
             self._move(second, ambiguous=ambiguous)
+        if len(self._counts) > self.CROWD and isinstance(self._counts, dict):
+            self._pack(second)
         return self._counts
+
+    def _pack(self, second: int) -> None:
+        """Keep the lines of a second in less memory from now on."""
+        before, crowd = self._counts, Crowd(self._counts)
+        self._counts = self._seconds[second] = crowd
+        if self.opening is not None:
+            self.opening.counts = [crowd if c is before else c for c in self.opening.counts]
 
     @property
     def empty(self) -> bool:
@@ -242,6 +262,7 @@ class Ordinals:
         return json.dumps(
             {"second": self._second, "seconds": self._seconds, "folded": sorted(self._folded)},
             separators=(",", ":"),
+            default=Crowd.save,
         )
 
     def follow(self, opening: Opening) -> bool:
@@ -257,17 +278,25 @@ class Ordinals:
         for second, ambiguous, place in opening.visits:
             counts = self.at(second, ambiguous=ambiguous)
             if place not in known:
-                if counts.keys() & opening.counts[place].keys():
+                theirs = opening.counts[place]
+                if isinstance(theirs, Crowd) and isinstance(counts, dict):
+                    self._pack(second)
+                    counts = self._counts
+                if not all(name not in counts for name in theirs):
                     return False
-                counts.update(opening.counts[place])
+                counts.update(theirs)
                 known.add(place)
         return True
 
     def _move(self, second: int, *, ambiguous: bool) -> None:
         self._second = second
-        for old in [s for s in self._seconds if abs(second - s) > self._span(s)]:
-            del self._seconds[old]
-            self._folded.discard(old)
+        if self._folded:
+            for old in [s for s in self._seconds if abs(second - s) > self._span(s)]:
+                del self._seconds[old]
+                self._folded.discard(old)
+        elif self._seconds:
+            for old in [s for s in self._seconds if not -self.SPAN <= second - s <= self.SPAN]:
+                del self._seconds[old]
         if ambiguous:
             self._folded.add(second)
         self._counts = self._seconds.setdefault(second, {})
