@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import machine
 import report
+from facts import Facts
 from generate import parse_size
 from inputs import Input, WrongResultError, make, packed
 from stages import Stages, measure_stages
@@ -149,7 +149,7 @@ def main() -> int:
     """Run everything; 1 if a tool found what is not there or failed to find what is."""
     options = parse_options()
     bench = Bench(options.data.absolute(), options.repeats)
-    facts = machine.Facts.now()
+    facts = Facts.now()
     try:
         found = {case.title: case for case in cases(bench, options)}
         profile = list(stages(bench, options))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from facts import Facts, load
 from inputs import Input
-from machine import Facts, load
 from stages import Stages
 from timing import Measured
 from tools import ALL, THREE, Tool
