@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -91,6 +91,9 @@ class Failure(NamedTuple):
     path: str
     message: str
     denied: bool
+
+
+Every = Callable[[], int]
 
 
 class Stretch(NamedTuple):
@@ -341,12 +344,12 @@ class History:
         for stretch in self.plan(log):
             yield from self.pieces(stretch, ordinals)
 
-    def plan(self, log: Log, every: int | None = None) -> Iterator[Stretch]:
+    def plan(self, log: Log, every: Every | None = None) -> Iterator[Stretch]:
         """Yield what there is to read of a log, in order; what fails is noted.
 
         Args:
             log: whose files.
-            every: bytes after which a plain file is cut; None to leave it whole.
+            every: returns after how many bytes a plain file is cut next; None to leave it whole.
         """
         year, fresh = self.year, True
         for number, known in enumerate(log.files):
@@ -362,7 +365,7 @@ class History:
             year = None
 
     def _cut(
-        self, file: HistoryFile, every: int | None, year: int | None, *, fresh: bool
+        self, file: HistoryFile, every: Every | None, year: int | None, *, fresh: bool
     ) -> Iterator[Stretch]:
         years = file_years(file.path, self.zone, reference=file.reference, start_year=year)
         starts = [] if every is None else line_starts(file.path, every)

@@ -34,7 +34,9 @@ from logwatch_monitis.scanner import ScanCounts
 __all__ = ["Taker", "read_logs"]
 
 RANGE = 2 * 1024 * 1024
-"""Bytes of a plain file that are read as one stretch, at most."""
+"""Bytes of a plain file that are read as one stretch at first."""
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a plain file that are read as one stretch, at most, where logins are few."""
 SHEET = 10 * 1024 * 1024
 """Bytes of a sheet, at most: what a stretch full of logins may become as JSON."""
 SHEETS = 40 * 1024 * 1024
@@ -176,14 +178,26 @@ class _Lead:
         self._history = history
         self._taker = taker
         self._sheets = sheets
-        self._plan = (part for log in logs for part in history.plan(log, sheets.range))
+        self._plan = (part for log in logs for part in history.plan(log, self._every))
         self._numbers = count()
         self._free = deque(range(sheets.number))
         self._idle: deque[_Worker] = deque()
         self._parts: dict[int, _Part] = {}
         self._turn = 0
+        self._range = sheets.range
         self._before = Ordinals()
         self._settled = False
+
+    def _every(self) -> int:
+        """Return after how many bytes a file is cut next."""
+        return self._range
+
+    def _adapt(self, stretch: Stretch, written: int) -> None:
+        """Cut so that a stretch like this one would fill half a sheet."""
+        if stretch.end is not None:
+            read = stretch.end - stretch.begin
+            fitting = read * self._sheets.size // (2 * max(written, 1))
+            self._range = max(self._sheets.range, min(fitting, LONGEST))
 
     def run(self, workers: Sequence[_Worker]) -> None:
         """Go on until everything is taken."""
@@ -227,6 +241,7 @@ class _Lead:
                 self._again(part, saved)
                 continue
             self._put_out(self._sheets[part.sheet][: ready.size])
+            self._adapt(part.stretch, ready.size)
             if ready.done is None:
                 self._parts[self._turn] = part._replace(ready=None)
                 part.worker.pipe.send(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -138,17 +138,17 @@ def _entries(read: Read, path: str) -> tuple[Iterator[Block] | None, Read]:
     return (Block(b.begin, b.data, b.complete, entries=b) for b in found), again
 
 
-def line_starts(path: str, every: int) -> Generator[int, None, None]:
-    """Yield where lines of a plain file begin, one for about *every* so many bytes; not 0.
+def line_starts(path: str, every: Callable[[], int]) -> Generator[int, None, None]:
+    """Yield where lines of a plain file begin, one for about as many bytes as *every* says; not 0.
 
     Raises:
         OSError: it cannot be opened or read.
     """
     with Path(path).open("rb", buffering=0) as file:
-        place = every
+        place = every()
         while more := os.pread(file.fileno(), _STEP, place):
             end = more.find(b"\n") + 1
             place += end or len(more)
             if end:
                 yield place
-                place += every
+                place += every()
