@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, 
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
+from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.history import History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
@@ -125,7 +125,7 @@ class _Run:
         try:
             with ExitStack() as stack:
                 stack.callback(self.tell, work.tally, outcome=True)
-                stack.enter_context(_few_cycles())
+                stack.enter_context(few_cycles())
                 work.run(logs, stack.enter_context(show), wanted, self._jobs)
                 self._complete = True
         except SystemExit:  # by a signal
@@ -144,17 +144,6 @@ class _Run:
         say(reading_summary(tally.found, tally.files, self._history.counts, seconds))
         if outcome:
             say(_outcome(tally, seconds))
-
-
-@contextmanager
-def _few_cycles() -> Iterator[None]:
-    """Look for cycles less often: logins make none, and looking took a sixth of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _outcome(tally: Tally, seconds: float) -> str:

@@ -26,6 +26,7 @@ from logwatch_monitis.cli.options import (
 )
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.config import Config
+from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import Failure, History, Log, Piece, gather, group
@@ -175,7 +176,8 @@ def command(
     history.rows = wanted is None and isinstance(out, JsonLines)
     scan = _Scan(history, out, wanted, outlet)
     logs = group(gather(names, history.failures), history.zone, history.failures)
-    scan.read(logs, jobs)
+    with few_cycles():
+        scan.read(logs, jobs)
     out.close()
     if not quiet:
         say(scan.summary())
