@@ -41,7 +41,9 @@ _LEAVE = "\x1b[?25h\x1b[?1049l"
 )
 @click.option("--once", is_flag=True, help="Print one look and end, as when it is piped.")
 def command(config_path: str | None, *, interval: float, once: bool) -> int:
-    """Show the running agent live: last logins, rates, logs with their lag, delivery.
+    """Show the running agent live in the terminal.
+
+    Last logins, rates, logs with their lag, delivery.
 
     Keys: q ends it, p holds it still and lets it go on. Only the agent's own user and root may
     look, as the logins are shown.
