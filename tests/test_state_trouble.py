@@ -113,6 +113,26 @@ def test_a_backfill_on_a_full_disk_goes_on_when_there_is_space(log, tmp_path):
 
 
 @needs_mounts
+def test_check_names_a_full_disk(tmp_path):
+    """A state directory whose disk has no space left is an error that says so."""
+    (tmp_path / "state").mkdir()
+    script = (
+        'mount -t tmpfs -o size=64k,mode=700 tmpfs "$0";'
+        ' dd if=/dev/zero of="$0/fill" 2>/dev/null; exec "$@"'
+    )
+    before = ["unshare", "--mount", "sh", "-c", script, str(tmp_path / "state")]
+    path = tmp_path / "config.yaml"
+    path.write_text(f"state_directory: {tmp_path / 'state'}\n")
+
+    result = process("check", "--quiet", "--config", path, before=before)
+
+    assert result.code == 1
+    assert (
+        f"the disk of the state directory {tmp_path / 'state'} is full" in result.out + result.err
+    )
+
+
+@needs_mounts
 def test_a_read_only_state_is_refused(log, tmp_path, agent_of):
     """Where nothing can be written it does not start, and says what to do."""
     script = 'mount -t tmpfs -o ro,mode=700 tmpfs "$0" && exec "$@"'

@@ -185,8 +185,17 @@ def _state(configuration: Config) -> Iterator[Finding]:
     if not os.access(_nearest(directory), os.W_OK | os.X_OK):
         hint = "make it, or name another one as state_directory"
         yield _error("state", StateError(f"the state directory {directory} cannot be made", hint))
+    elif _full(_nearest(directory)):
+        full = f"the disk of the state directory {directory} is full"
+        yield _error("state", StateError(full, "free some space"))
     else:
         yield Finding("state", "ok", f"{directory} can be written")
+
+
+def _full(directory: Path) -> bool:
+    """Return whether its disk has no block left; one that counts no blocks is never full."""
+    disk = os.statvfs(directory)
+    return disk.f_blocks > 0 and disk.f_bavail == 0
 
 
 def _nearest(directory: Path) -> Path:
