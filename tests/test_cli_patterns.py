@@ -180,7 +180,7 @@ class TestCheck:
 
         result = run("patterns", "check", path)
 
-        assert (good.code, good.out) == (0, "1 samples of 1 rules in 1 files hold\n")
+        assert (good.code, good.out) == (0, "1 sample of 1 rule in 1 file holds\n")
         assert (code, "") == (result.code, result.out)
         assert re.search(
             rf"{re.escape(str(path))}:\d+:\d+: error: {re.escape(message)}", result.err

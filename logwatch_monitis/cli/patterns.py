@@ -21,6 +21,7 @@ from logwatch_monitis.config import Config
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
+from logwatch_monitis.words import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")
 
@@ -118,7 +119,9 @@ def _write_tally(rules: RuleSet, form: str | None) -> None:
     samples = sum(rule.accepts + rule.rejects for rule in found)
     tally = {"samples": samples, "rules": len(found), "files": len(rules.files)}
     if form in (None, "human"):
-        write("{samples} samples of {rules} rules in {files} files hold\n".format(**tally))
+        held = "holds" if samples == 1 else "hold"
+        place = f"{counted(len(found), 'rule')} in {counted(len(rules.files), 'file')}"
+        write(f"{counted(samples, 'sample')} of {place} {held}\n")
     else:
         write_record(form or "", tally)
 
