@@ -74,7 +74,7 @@ def in_order(path: Path, error: sqlite3.Error) -> Exception:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BLOCKED:
         return SpoolFullError(
             f"the spool {path} takes nothing now: {error}",
-            "nothing is lost; it goes on by itself once the disk has space and can be written",
+            "nothing is lost; once the disk has space and can be written, it goes on where it was",
         )
     return error
 
