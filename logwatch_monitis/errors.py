@@ -34,6 +34,7 @@ __all__ = [
     "StateError",
     "UnreachableError",
     "UsageError",
+    "place_of",
     "suggest",
 ]
 
@@ -142,6 +143,17 @@ class DocumentError(SetupError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+def place_of(error: BaseException) -> str:
+    """Return class, file and line of what was raised: no message, for that may hold values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return f"{type(error).__name__} in no frame"
+    name = trace.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} in {name}:{trace.tb_lineno}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

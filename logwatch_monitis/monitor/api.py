@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from logwatch_monitis.errors import place_of
 from logwatch_monitis.monitis.wire import (
     ANNOUNCE,
     ANNOUNCEMENT,
@@ -141,8 +142,8 @@ class Api:
         except sqlite3.Error as error:
             logger.error("%s failed: %s", action, error)  # noqa: TRY400 - one line
             return style.failure(503, "The store does not work at present, try again later")
-        except Exception:
-            logger.exception("%s failed", action)
+        except Exception as error:  # noqa: BLE001 - one line, and the service goes on
+            logger.error("%s failed: %s", action, place_of(error))  # noqa: TRY400
             return style.failure(500, "Internal error")
 
     async def _do(self, action: str, address: str, params: Params, *, xml: bool) -> bytes:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from starlette.applications import Starlette
 
+from logwatch_monitis.errors import place_of
 from logwatch_monitis.seams import Clock, SystemClock
 
 from . import api, health
 from .accounts import Account, Accounts
-from .asgi import App, Receive, Scope, Send
+from .asgi import App, Message, Receive, Scope, Send, respond
 from .guard import Door, Guard
 from .page import Page, Surroundings
 
 __all__ = ["Options", "make_app"]
+
+logger = logging.getLogger(__name__)
 
 
 class Options(NamedTuple):
@@ -53,7 +57,30 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
             page = next((page for page in pages if page.knows(scope)), pages[0])
             await page(scope, receive, send)
 
-    return app
+    return _quiet(app)
+
+
+def _quiet(app: App) -> App:
+    """Return *app*, of whose defects one line is logged: a traceback's last line may hold values."""
+
+    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, noting)
+        except Exception as error:  # noqa: BLE001 - the service goes on
+            method = scope["method"]
+            logger.error("a %s request failed: %s", method, place_of(error))  # noqa: TRY400
+            if not begun:
+                text = (b"content-type", b"text/plain; charset=utf-8")
+                await respond(send, 500, b"Internal error", [text])
+
+    return quiet
 
 
 def _page(account: Account, options: Options, clock: Clock) -> Guard:
