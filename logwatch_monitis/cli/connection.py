@@ -18,9 +18,10 @@ from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.errors import UnreachableError, UsageError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import BusyError
+from logwatch_monitis.privacy import keep_memory_private
 from logwatch_monitis.seams import SystemClock
 
-__all__ = ["Access", "connect", "connection_options"]
+__all__ = ["Access", "connect", "connection_options", "try_keys"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,14 +85,24 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
         UnreachableError: the embedded monitor is meant and does not run; or what answers is no
             monitor that works.
     """
-    from logwatch_monitis.monitis.transport import RequestsTransport
-
+    keep_memory_private()
     configuration = configuration or config.load(access.config_path)
     url = access.url or configuration.monitor.url
     if url == EMBEDDED:
         url, public, secret = _embedded(configuration)
     else:
         public, secret = access.keys(configuration)
+    with _client(url, (public, secret), access, configuration) as client:
+        yield client
+
+
+@contextmanager
+def _client(
+    url: str, keys: tuple[Secret, Secret], access: Access, configuration: Config
+) -> Iterator[MonitisClient]:
+    from logwatch_monitis.monitis.transport import RequestsTransport
+
+    public, secret = keys
     client = MonitisClient(
         url,
         public.reveal(),
@@ -107,6 +118,25 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
         raise UnreachableError(f"{client.url}: {error.message}", error.hint) from None
     finally:
         client.close()
+
+
+def try_keys(url: str, public: Secret, secret: Secret) -> bool:
+    """Ask the monitor at *url* whether it takes the keys; False if the secret one is not tried.
+
+    It is not tried where it would cross the network in clear text.
+
+    Raises:
+        MonitorError: the monitor refuses them, or cannot be reached.
+        SetupError: the address cannot be used.
+    """
+    from logwatch_monitis.monitis.address import is_loopback
+
+    with _client(url, (public, secret), Access(), Config()) as client:
+        client.monitors(Config().monitor.tag)
+        safe = client.url.startswith("https:") or is_loopback(client.url)
+        if safe:
+            client.auth_token()
+        return safe
 
 
 def _embedded(configuration: Config) -> tuple[str, Secret, Secret]:

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from logwatch_monitis.cli.options import COMPLETE_VARIABLE, CONTEXT, PROGRAM, SuggestingGroup
-from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError
+from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, place_of
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
 
@@ -32,6 +32,7 @@ COMMANDS = {
     "status": "Show what the running agent does.",
     "top": "Show the running agent live in the terminal.",
     "check": "See whether everything is ready to run.",
+    "setup": "Make the agent a service of this machine, or undo it.",
     "completion": "Print what makes a shell complete commands and options.",
 }
 """Every command with the line that the overview shows; each is a module of this package."""
@@ -146,18 +147,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return _line(f"{where}{error.strerror or error}"), 1
-    what = f"{type(error).__name__} in {_place(error)}"
-    return _line(f"internal error: {what} ({_DEBUG}=1 shows more)"), _SOFTWARE
-
-
-def _place(error: Exception) -> str:
-    """Return file and line of the innermost frame, without what its variables hold."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "no frame"
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
+    return _line(f"internal error: {place_of(error)} ({_DEBUG}=1 shows more)"), _SOFTWARE
 
 
 def _line(message: str) -> str:

@@ -1,0 +1,296 @@
+"""Writing configuration, keys and unit of a machine, and taking them away again.
+
+A record beside the configuration holds a digest of each file as it was written; a file that differs
+from its digest was edited by a person, and is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from logwatch_monitis.credentials import Secret
+from logwatch_monitis.digest import blake2b
+from logwatch_monitis.errors import LogwatchError, SetupError
+
+__all__ = [
+    "API_KEY",
+    "CONFIG",
+    "SECRET_KEY",
+    "UNIT",
+    "Tree",
+    "Wanted",
+    "Written",
+    "configuration_text",
+    "has_systemd",
+    "is_packaged",
+    "key_file",
+    "own_program",
+    "reload_units",
+    "start",
+    "stop",
+    "unit_text",
+]
+
+NAME = "logwatch-monitis"
+ETC = f"/etc/{NAME}"
+CONFIG = f"{ETC}/config.yaml"
+API_KEY = f"{ETC}/api-key"
+SECRET_KEY = f"{ETC}/secret-key"
+UNIT = f"/etc/systemd/system/{NAME}.service"
+_PATTERNS = f"{ETC}/patterns.d"
+_RECORD = f"{ETC}/.setup.json"
+_STATE = [f"/var/{kind}/{NAME}" for kind in ("lib", "lib/private", "cache", "cache/private")]
+_SHIPPED = "/usr/bin/logwatch-monitis"
+_PACKAGED = (f"/lib/systemd/system/{NAME}.service", f"/usr/lib/systemd/system/{NAME}.service")
+_HIDDEN = ("/home/", "/root/", "/tmp/", "/var/tmp/", "/run/user/")  # noqa: S108 - by the unit
+_SAFE = re.compile(r"[\w./+ -]+", re.ASCII)
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file as it shall be; *path* counts from the root of the tree."""
+
+    path: str
+    data: bytes
+    mode: int = 0o644
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the files: paths as they are in the tree."""
+
+    changed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+class Tree:
+    """A machine's files below *root*; ``/`` is this machine."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+
+    def path(self, name: str) -> Path:
+        """Return where a file of the machine lies."""
+        return self._root / name.lstrip("/")
+
+    def install(self, wanted: Iterable[Wanted]) -> Written:
+        """Write what is missing or has become old; leave what a person wrote or edited.
+
+        Raises:
+            OSError: something cannot be written.
+            SetupError: the record of what was written is damaged.
+        """
+        record, done = self._read_record(), Written()
+        for name in (ETC, _PATTERNS):
+            if not self.path(name).is_dir():
+                self.path(name).mkdir(0o755, parents=True)
+                self.path(name).chmod(0o755)  # whatever the umask: the service reads there
+        for file in wanted:
+            old, new = self._digest(file.path), _digest(file.data)
+            if old == new:
+                continue
+            if old is not None and old != record.get(file.path):
+                done.left.append(file.path)
+                continue
+            record[file.path] = new
+            self._write_record(record)  # first: a crash leaves no file that nobody wrote
+            self._write(file)
+            done.changed.append(file.path)
+        return done
+
+    def remove(self, *, purge: bool) -> Written:
+        """Take away what `install` wrote; with *purge* also what was edited, and the state.
+
+        Raises:
+            OSError: something cannot be taken away.
+            SetupError: the record of what was written is damaged.
+        """
+        done = Written()
+        for name, digest in self._read_record().items():
+            found = self._digest(name)
+            if found is not None and (purge or found == digest):
+                self.path(name).unlink()
+                done.changed.append(name)
+            elif found is not None:
+                done.left.append(name)
+        self.path(_RECORD).unlink(missing_ok=True)
+        if purge:
+            done.changed += self._purge()
+        for name in (_PATTERNS, ETC):
+            with suppress(OSError):  # absent, or with files of a person
+                self.path(name).rmdir()
+        return done
+
+    def _purge(self) -> list[str]:
+        gone = []
+        for name in (ETC, UNIT, f"{UNIT}.d", *_STATE):
+            path = self.path(name)
+            if not os.path.lexists(path):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            gone.append(name)
+        return gone
+
+    def _digest(self, name: str) -> str | None:
+        with suppress(FileNotFoundError):
+            return _digest(self.path(name).read_bytes())
+        return None
+
+    def _read_record(self) -> dict[str, str]:
+        path = self.path(_RECORD)
+        try:
+            return dict(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            raise SetupError(f"{path} is damaged", f"remove it: rm {path}") from None
+
+    def _write_record(self, record: dict[str, str]) -> None:
+        data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
+        self._write(Wanted(_RECORD, data, 0o600))
+
+    def _write(self, file: Wanted) -> None:
+        """Put a file in its place at once, never open to others for a moment."""
+        path = self.path(file.path)
+        path.parent.mkdir(0o755, parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(file.data)
+            os.fchmod(out.fileno(), file.mode)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(path)
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=32).hexdigest()
+
+
+def configuration_text(url: str, logs: Sequence[str], *, keys: bool) -> str:
+    """Return a configuration with comments; *keys* says whether key files lie beside it."""
+    named = f"  api_key_file: {API_KEY}\n  secret_key_file: {SECRET_KEY}\n" if keys else ""
+    listed = "".join(f"    - {json.dumps(log)}\n" for log in logs)
+    return f"""\
+# {CONFIG}
+#
+# Written by `{NAME} setup`, which leaves it alone once you have edited it. Every key there is, and
+# its default: the page "Configuration" of the documentation. `{NAME} check` says what is wrong;
+# `systemctl reload {NAME}` takes changes up.
+
+monitor:
+  # embedded: a monitor with a page that the agent brings along. Or the address of another one.
+  url: {json.dumps(url)}
+{named}
+sources:
+  # Globs are allowed; a file that does not exist is waited for.
+  files:
+{listed}
+  # auto reads the systemd journal only where no file of the list exists; yes reads both.
+  journal: auto
+
+patterns:
+  # Pattern files of your own. One with the name of a shipped one takes its place.
+  directories: [{_PATTERNS}]
+"""
+
+
+def unit_text(program: str) -> str:
+    """Return the systemd unit that starts *program*."""
+    text = files("logwatch_monitis").joinpath(f"systemd/{NAME}.service").read_text("utf-8")
+    return text.replace(_SHIPPED, program)
+
+
+def is_packaged(tree: Tree) -> bool:
+    """Return whether the Debian package has brought the unit."""
+    return any(tree.path(name).exists() for name in _PACKAGED)
+
+
+def own_program(*, hidden: bool = False) -> str:
+    """Return the command line that starts this program; *hidden* allows what the unit hides.
+
+    Raises:
+        SetupError: the unit could not start it where it lies.
+    """
+    beside = Path(sys.executable).with_name(NAME)
+    program = str(beside) if beside.exists() else f"{sys.executable} -m logwatch_monitis"
+    places = (program, str(Path(sys.executable).resolve()), str(Path(__file__).resolve()))
+    if not hidden and any(place.startswith(_HIDDEN) for place in places):
+        raise SetupError(
+            f"{program} lies where a service cannot see it",
+            f"install it elsewhere: python3 -m venv /opt/{NAME}",
+        )
+    if not _SAFE.fullmatch(program):
+        raise SetupError(f"{program}: such a path cannot stand in a unit", "install it elsewhere")
+    return program
+
+
+def has_systemd() -> bool:
+    """Return whether systemd runs this machine; source: sd_booted(3)."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def start(*, again: bool) -> None:
+    """Enable the unit, start it, and wait until it says that it is ready (``Type=notify``).
+
+    With *again* a running one is started anew.
+
+    Raises:
+        LogwatchError: systemctl refused, or it did not become ready.
+    """
+    _systemctl("daemon-reload")
+    _systemctl("enable", NAME)
+    _systemctl("restart" if again else "start", NAME)
+
+
+def stop() -> None:
+    """Stop and disable the unit; one that is not there is not missed.
+
+    Raises:
+        LogwatchError: it could not be stopped.
+    """
+    if _systemctl("show", "--property=LoadState", "--value", NAME).strip() == "not-found":
+        return
+    _systemctl("disable", "--now", NAME)
+
+
+def reload_units() -> None:
+    """Make systemd look at its units again.
+
+    Raises:
+        LogwatchError: systemctl refused.
+    """
+    _systemctl("daemon-reload")
+
+
+def _systemctl(*words: str) -> str:
+    command = ["systemctl", *words]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LogwatchError(f"{' '.join(command)}: {error}", f"journalctl -u {NAME}") from None
+    if done.returncode != 0:
+        told = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise LogwatchError(f"{' '.join(command)}: {told}", f"journalctl -u {NAME} says why")
+    return done.stdout
+
+
+def key_file(path: str, key: Secret) -> Wanted:
+    """Return the file of a key, for its owner alone."""
+    return Wanted(path, key.reveal().encode() + b"\n", 0o600)
