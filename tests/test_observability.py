@@ -33,6 +33,14 @@ def test_the_dashboard_is_json_with_panels_apart():
     assert all(target["expr"] for panel in panels for target in panel["targets"])
 
 
+def test_every_metric_is_documented():
+    """The page on operations has a row of each metric with type, labels and meaning."""
+    page = (ROOT / "docs" / "operations.rst").read_text("utf-8")
+    for figure in FIGURES:
+        cells = (f"``{figure.name}``", figure.kind, ", ".join(figure.labels) or "none", figure.text)
+        assert "   * - " + "\n     - ".join(cells) + "\n" in page
+
+
 @pytest.mark.real
 @pytest.mark.skipif(
     not shutil.which("promtool") and "CI" not in os.environ, reason="promtool is not installed"

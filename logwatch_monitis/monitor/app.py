@@ -61,7 +61,7 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
 
 
 def _quiet(app: App) -> App:
-    """Return *app*, of whose defects one line is logged: a traceback's last line may hold values."""
+    """Return *app*, each defect of which is one log line; a traceback may hold values."""
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
