@@ -18,7 +18,6 @@ from logwatch_monitis.link import Link
 from logwatch_monitis.metrics import prometheus_text
 from logwatch_monitis.notify import Notifier
 from logwatch_monitis.observe import LogEvents, fan_out, logs_to_journal
-from logwatch_monitis.privacy import keep_memory_private
 from logwatch_monitis.renewal import (
     ConfigLoaded,
     ConfigRefused,
@@ -72,7 +71,6 @@ def run(
         SetupError: something must be put right first.
         StateError: the state directory cannot be used.
     """
-    keep_memory_private()
     clock, waker = SystemClock(), ThreadWaker()
     signals = Signals(waker)
     with ExitStack() as stack:

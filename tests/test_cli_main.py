@@ -189,7 +189,10 @@ class TestProcess:
         with Path("/dev/full").open("wb") as full:
             result = process("scan", EXAMPLE_LOG, stdout=full)
 
-        assert (result.code, result.err) == (1, "logwatch-monitis: No space left on device\n")
+        assert (result.code, result.err) == (
+            1,
+            "logwatch-monitis: No space left on device (free some space and run it again)\n",
+        )
 
     def test_a_closed_output_is_an_error(self):
         """A program started without standard output says so."""

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 import pytest
 from commands import ROOT
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor
-from running import eventually
-
 from machine import Machine, missing
+from running import eventually
 
 SYSTEMD = ROOT / "packaging" / "systemd"
 UNIT = SYSTEMD / "logwatch-monitis.service"

@@ -18,7 +18,6 @@ from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.errors import UnreachableError, UsageError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import BusyError
-from logwatch_monitis.privacy import keep_memory_private
 from logwatch_monitis.seams import SystemClock
 
 __all__ = ["Access", "connect", "connection_options", "try_keys"]
@@ -85,7 +84,6 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
         UnreachableError: the embedded monitor is meant and does not run; or what answers is no
             monitor that works.
     """
-    keep_memory_private()
     configuration = configuration or config.load(access.config_path)
     url = access.url or configuration.monitor.url
     if url == EMBEDDED:

@@ -5,6 +5,7 @@ Commands are modules that are imported when they are used, so that ``--help`` st
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -37,6 +38,7 @@ COMMANDS = {
 }
 """Every command with the line that the overview shows; each is a module of this package."""
 
+_WITH_KEYS = {"run", "backfill", "monitor", "serve", "spool", "check", "setup"}
 _SOFTWARE = 70
 """EX_SOFTWARE of sysexits.h: a mistake of ours, not of the user."""
 _DEBUG = "LOGWATCH_MONITIS_DEBUG"
@@ -93,6 +95,10 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs want it
             signal.signal(number, _terminate)
+    if _WITH_KEYS.intersection(sys.argv[1:]):
+        from logwatch_monitis.privacy import keep_memory_private
+
+        keep_memory_private()
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -146,7 +152,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return _line(_usage(error)), error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return _line(f"{where}{error.strerror or error}"), 1
+        hint = " (free some space and run it again)" if error.errno == errno.ENOSPC else ""
+        return _line(f"{where}{error.strerror or error}{hint}"), 1
     return _line(f"internal error: {place_of(error)} ({_DEBUG}=1 shows more)"), _SOFTWARE
 
 

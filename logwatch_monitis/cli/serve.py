@@ -15,7 +15,6 @@ from logwatch_monitis.cli.tables import write
 from logwatch_monitis.config import Keep
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.privacy import keep_memory_private
 
 if TYPE_CHECKING:
     from logwatch_monitis.monitor.server import Started
@@ -106,7 +105,6 @@ def command(
     from logwatch_monitis.monitor.retention import Retention
     from logwatch_monitis.monitor.server import serve
 
-    keep_memory_private()
     configuration = config.load(config_path)
     public, secret = _keys(options["api_key"], options["secret_key_file"])
     serve(

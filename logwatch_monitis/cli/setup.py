@@ -54,7 +54,7 @@ def command(
     remove: bool,
     purge: bool,
 ) -> int:
-    """Make the agent a service of this machine.
+    """Make the agent a service of this machine, or undo it.
 
     Asks which monitor and which logs, tries the keys, writes configuration, keys and unit, starts
     it and prints the page's address. What a person has edited is left as it is and named, with exit
