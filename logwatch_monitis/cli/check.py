@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from logwatch_monitis import config
+from logwatch_monitis import config, sshd_config
 from logwatch_monitis.access import permission_hint
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
@@ -25,9 +25,12 @@ from logwatch_monitis.errors import (
     StateError,
 )
 from logwatch_monitis.output import FORMATS, Terminal, visible
+from logwatch_monitis.sshd_config import SILENT, read_log_settings
 
 _COLUMNS = ("about", "state", "message", "hint")
 _DENIED = " may not be read"
+_FACILITIES = {"AUTH", "AUTHPRIV"}
+_TAIL = 1 << 20
 _PATIENCE_S = 30.0
 _COLOURS = {"ok": "32", "note": "36", "error": "31"}
 
@@ -96,6 +99,7 @@ def _look(path: str | None, *, online: bool) -> Iterator[Finding]:
     yield Finding("configuration", "ok", where)
     yield from _patterns(configuration)
     yield from _logs(configuration)
+    yield from _sshd()
     yield from _state(configuration)
     yield from _monitor(configuration)
     if online:
@@ -119,7 +123,8 @@ def _patterns(configuration: Config) -> Iterator[Finding]:
 def _logs(configuration: Config) -> list[Finding]:
     """Return what is to be said of each log; if there are some and all are denied, that is 77."""
     paths = [path for pattern in configuration.sources.files for path in _paths(pattern)]
-    findings = [*(_log(path) for path in paths), *_journal(configuration.sources)]
+    programs = _programs(configuration)
+    findings = [*(_log(path, programs) for path in paths), *_journal(configuration.sources)]
     there = {finding.message for finding in findings if finding.state != "note"}
     denied = [finding for finding in findings if finding.message.endswith(_DENIED)]
     if denied and len(denied) == len(there):
@@ -134,17 +139,52 @@ def _paths(pattern: str) -> list[str]:
     return sorted(glob.glob(pattern)) or [pattern]  # noqa: PTH207 - the pattern may be absolute
 
 
-def _log(path: str) -> Finding:
+def _programs(configuration: Config) -> Collection[str]:
+    """Return the programs that patterns know; none where the patterns are wrong."""
+    from logwatch_monitis.grammar import load_rules
+
+    try:
+        return load_rules(configuration.patterns).programs
+    except DocumentError:
+        return ()
+
+
+def _log(path: str, programs: Collection[str]) -> Finding:
     try:
         with Path(path).open("rb") as file:
-            file.read(1)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            tail = file.read(_TAIL)
     except FileNotFoundError:
         return Finding("log", "note", f"{path} does not exist", "it is waited for")
     except PermissionError:
         return Finding("log", "error", f"{path}{_DENIED}", permission_hint(path), 1)
     except OSError as error:
         return Finding("log", "error", f"{path}: {error.strerror}", code=1)
+    if tail and programs and not _has_any(tail, programs):
+        message = f"{path} can be read, but no line near its end is of a program that patterns know"
+        return Finding("log", "note", message, "is it the right file? 'explain -' takes its lines")
     return Finding("log", "ok", f"{path} can be read")
+
+
+def _has_any(tail: bytes, programs: Collection[str]) -> bool:
+    """Return whether some line is of one of *programs*."""
+    from logwatch_monitis.syslog import split
+
+    lines = tail.decode("utf-8", "backslashreplace").split("\n")
+    return any(found.program in programs for found in map(split, reversed(lines)) if found)
+
+
+def _sshd() -> Iterator[Finding]:
+    """Yield what keeps sshd's logins out of the logs that are watched."""
+    settings = read_log_settings(sshd_config.PATH)
+    level, facility = settings.get("loglevel"), settings.get("syslogfacility")
+    if level and level.value in SILENT:
+        message = f"{level.where}: LogLevel {level.value} leaves logins out of the log"
+        yield Finding("sshd", "error", message, "write LogLevel INFO, and reload sshd", 1)
+    if facility and facility.value not in _FACILITIES:
+        message = f"{facility.where}: SyslogFacility {facility.value} is no login facility"
+        yield Finding("sshd", "note", message, "are its lines in one of the files watched?")
 
 
 def _journal(sources: Sources) -> Iterator[Finding]:
