@@ -314,16 +314,23 @@ VALUES = st.one_of(
 )
 
 
+@pytest.fixture(name="fuzzed", scope="module")
+def _fuzzed(tmp_path_factory):
+    """A monitor for those who do nearly everything wrong, and are made to wait for it."""
+    with running_monitor(tmp_path_factory.mktemp("fuzzed")) as (_, caller):
+        yield caller
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([*READS, *WRITES, "authToken", "secretkey", "nothing"]),
     st.dictionaries(NAMES, VALUES, max_size=8),
 )
-def test_whatever_is_sent_is_answered(monitor, action, params):
+def test_whatever_is_sent_is_answered(fuzzed, action, params):
     """Each action with any parameters: never a server error, always an answer that parses."""
     params = {name: text.encode("utf-8", "replace").decode() for name, text in params.items()}
     params.pop("validation", None)
-    send = monitor.post if action in WRITES else monitor.get
+    send = fuzzed.post if action in WRITES else fuzzed.get
     answer = send(action, **params)
     assert answer.status in (200, 429)
     if answer.body.startswith(b"<"):
@@ -334,9 +341,9 @@ def test_whatever_is_sent_is_answered(monitor, action, params):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
-def test_whatever_a_body_holds_is_answered(monitor, body):
+def test_whatever_a_body_holds_is_answered(fuzzed, body):
     """Raw bytes in place of a form get an answer of the protocol."""
-    query = urlencode({"action": "addResult", "apikey": monitor.keys.api_key})
-    answer = monitor.raw("POST", f"/api?{query}", body)
+    query = urlencode({"action": "addResult", "apikey": fuzzed.keys.api_key})
+    answer = fuzzed.raw("POST", f"/api?{query}", body)
     assert answer.status in (200, 400, 429)
     assert "status" in answer.json
