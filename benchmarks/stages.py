@@ -110,8 +110,9 @@ def _absent(buffer: bytearray) -> int:
 
 def _logins(path: str) -> list[bytes]:
     literals = (RULES / "literals.txt").read_bytes().splitlines()
-    wanted = re.compile(b".*(?:%b).*" % b"|".join(map(re.escape, literals)))
-    return [line for block in read_blocks(path) for line in wanted.findall(block.data)]
+    wanted = re.compile(b"|".join(map(re.escape, literals)))
+    lines = (line for block in read_blocks(path) for line in block.data.split(b"\n"))
+    return [line for line in lines if wanted.search(line)]
 
 
 # -- what our scan does ---------------------------------------------------------------------------
