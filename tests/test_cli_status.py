@@ -13,7 +13,7 @@ STATUS = {
     "state": "ok",
     "pid": 4711,
     "since": 1_795_383_705.0,
-    "version": "0.1.0",
+    "version": "0.2.0",
     "sources": [
         {
             "log": "/var/log/auth.log",
