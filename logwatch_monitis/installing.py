@@ -10,14 +10,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from subprocess import PIPE, TimeoutExpired
 
+from logwatch_monitis import programs
 from logwatch_monitis.credentials import Secret
 from logwatch_monitis.digest import blake2b
 from logwatch_monitis.errors import LogwatchError, SetupError
@@ -223,12 +223,16 @@ def is_packaged(tree: Tree) -> bool:
 def own_program(*, hidden: bool = False) -> str:
     """Return the command line that starts this program; *hidden* allows what the unit hides.
 
+    Python is isolated in it: neither working directory nor environment say what is imported.
+
     Raises:
         SetupError: the unit could not start it where it lies.
     """
-    beside = Path(sys.executable).with_name(NAME)
-    program = str(beside) if beside.exists() else f"{sys.executable} -m logwatch_monitis"
-    places = (program, str(Path(sys.executable).resolve()), str(Path(__file__).resolve()))
+    python = Path(*programs.isolated()[:1])
+    beside = python.with_name(NAME)
+    begin = [str(beside)] if beside.exists() else ["-m", "logwatch_monitis"]
+    program = " ".join(programs.isolated(*begin))
+    places = map(str, (python, beside, python.resolve(), Path(__file__).resolve()))
     if not hidden and any(place.startswith(_HIDDEN) for place in places):
         raise SetupError(
             f"{program} lies where a service cannot see it",
@@ -280,15 +284,18 @@ def reload_units() -> None:
 def _systemctl(*words: str) -> str:
     command = ["systemctl", *words]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        with programs.start(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+            try:
+                printed, complaints = process.communicate(timeout=_PATIENCE_S)
+            except TimeoutExpired:
+                process.kill()
+                raise
+    except (OSError, TimeoutExpired) as error:
         raise LogwatchError(f"{' '.join(command)}: {error}", f"journalctl -u {NAME}") from None
-    if done.returncode != 0:
-        told = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if process.returncode != 0:
+        told = " ".join(complaints.split()) or f"exit code {process.returncode}"
         raise LogwatchError(f"{' '.join(command)}: {told}", f"journalctl -u {NAME} says why")
-    return done.stdout
+    return str(printed)
 
 
 def key_file(path: str, key: Secret) -> Wanted:

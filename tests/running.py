@@ -26,9 +26,23 @@ class Running:
     """The agent, by default with the embedded monitor; start and end it as often as needed."""
 
     def __init__(
-        self, directory: Path, logs: Sequence[Path], config: str = "", *, before: Sequence[str] = ()
+        self,
+        directory: Path,
+        logs: Sequence[Path],
+        config: str = "",
+        *,
+        before: Sequence[str] = (),
+        python: Sequence[str] = (),
     ) -> None:
-        """Write its configuration; `start` starts it, through the command *before*."""
+        """Write its configuration; `start` starts it, through the command *before*.
+
+        Args:
+            directory: for its configuration, output and state.
+            logs: what it watches.
+            config: lines of its configuration.
+            before: a command that starts the one that follows.
+            python: options of Python.
+        """
         self.directory = directory
         self.state = directory / "state"
         self.output = directory / "output"
@@ -36,7 +50,7 @@ class Running:
         self.config.write_text(f"state_directory: {self.state}\nlisten: 127.0.0.1:0\n{config}")
         self.words = ["run", "--config", str(self.config)]
         self.words += [word for log in logs for word in ("--log", str(log))]
-        self.before = [*before]
+        self.before = [*before, sys.executable, *python, "-m", "logwatch_monitis"]
         self.process: subprocess.Popen[bytes] | None = None
         self.page = ""
 
@@ -44,7 +58,7 @@ class Running:
         """Start it, and do not wait."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*self.before, sys.executable, "-m", "logwatch_monitis", *self.words, *words],
+                [*self.before, *self.words, *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

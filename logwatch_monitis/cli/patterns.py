@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import config
+from logwatch_monitis import config, programs
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record, write_records
@@ -251,7 +250,8 @@ def _edit(draft: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     while True:
         try:
-            code = subprocess.call([*shlex.split(editor), str(draft)])
+            with programs.start([*shlex.split(editor), str(draft)], cwd=None) as editing:
+                code = editing.wait()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise LogwatchError(f"cannot start '{editor}': {reason}", "set EDITOR") from None

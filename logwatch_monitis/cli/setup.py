@@ -66,7 +66,7 @@ def command(
         raise UsageError("-c excludes --url and --log", "the file says both")
     own = Path(root).resolve() == Path("/")
     if own and os.geteuid() != 0:
-        line = shlex.join([installing.own_program(hidden=True), *sys.argv[1:]])
+        line = f"{installing.own_program(hidden=True)} {shlex.join(sys.argv[1:])}"
         raise NotPermittedError("only root can set this machine up", f"sudo {line}")
     tree, running = Tree(Path(root)), own and not no_start and installing.has_systemd()
     if remove:

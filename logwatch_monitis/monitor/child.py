@@ -7,13 +7,13 @@ import os
 import select
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from logwatch_monitis import programs
 from logwatch_monitis.config import Keep
 from logwatch_monitis.credentials import without_keys
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
@@ -94,14 +94,13 @@ class MonitorProcess:
         self._tries = tries
         self._events = events
         self._clock = clock or SystemClock()
-        self._arguments = [sys.executable, "-m", "logwatch_monitis.monitor"]
-        self._arguments += ["--data", str(data_directory), "--place", place]
+        self._arguments = ["--data", str(data_directory.absolute()), "--place", place]
         self._arguments += ["--keep-days", str(keep.days)]
         self._arguments += ["--keep-mebibytes", str(keep.mebibytes)]
         if page_password_file:
-            self._arguments += ["--page-password-file", page_password_file]
+            self._arguments += ["--page-password-file", str(Path(page_password_file).absolute())]
         if agent_socket:
-            self._arguments += ["--agent-socket", str(agent_socket)]
+            self._arguments += ["--agent-socket", str(agent_socket.absolute())]
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._delay = FIRST_DELAY
@@ -177,8 +176,8 @@ class MonitorProcess:
         if ready is not None:
             numbers["--ready-fd"] = ready
         options = [text for name, number in numbers.items() for text in (name, str(number))]
-        self._process = subprocess.Popen(
-            [*self._arguments, *options],
+        self._process = programs.start(
+            programs.python("logwatch_monitis.monitor", *self._arguments, *options),
             stdin=subprocess.PIPE,
             env=without_keys(),
             pass_fds=tuple(numbers.values()),

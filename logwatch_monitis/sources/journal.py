@@ -15,10 +15,10 @@ from __future__ import annotations
 import glob
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from logwatch_monitis import programs
 from logwatch_monitis.config import Sources
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Clock, Events
@@ -121,7 +121,7 @@ def is_wanted(sources: Sources, logs: Sequence[str] = (), *, known: bool = False
     """
     if sources.journal != "auto":
         return sources.journal == "yes"
-    if logs or shutil.which("journalctl") is None:
+    if logs or programs.find("journalctl") is None:
         return False
     return known or not any(map(_exists, sources.files))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections import deque
@@ -13,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from logwatch_monitis import programs
 from logwatch_monitis.access import join_hint
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, SetupError
 from logwatch_monitis.sources.journal_record import FIELDS
@@ -47,7 +47,7 @@ def command(*options: str, form: str = "json") -> list[str]:
     Raises:
         SetupError: there is no journalctl.
     """
-    program = shutil.which("journalctl")
+    program = programs.find("journalctl")
     if program is None:
         raise SetupError(
             "journalctl is not installed, so the journal cannot be read",
@@ -66,7 +66,7 @@ def own_entries() -> tuple[str, ...]:
 
 def start(words: Sequence[str], complaints: BinaryIO) -> subprocess.Popen[bytes]:
     """Start journalctl with nothing of our environment; what it complains of goes to a file."""
-    return subprocess.Popen(
+    return programs.start(
         words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
