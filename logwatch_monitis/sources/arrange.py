@@ -25,7 +25,7 @@ from logwatch_monitis.sources.follow import Follower
 from logwatch_monitis.sources.handle import Handle
 from logwatch_monitis.sources.identity import Place, line_start, matches
 from logwatch_monitis.sources.position import FileState
-from logwatch_monitis.sources.shelf import Shelf, ShelfMovedError, is_prefix
+from logwatch_monitis.sources.shelf import Beginnings, Shelf, ShelfMovedError, is_prefix
 
 __all__ = ["Arranger", "LiveMovedError", "Start"]
 
@@ -51,6 +51,7 @@ class Arranger:
         start: see `Start`.
         now: of the monotonic clock.
         events: told what is found.
+        beginnings: of the rotated copies, as far as known.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class Arranger:
         start: Start,
         now: float,
         events: Events,
+        beginnings: Beginnings | None = None,
     ) -> None:
         self._log = log
+        self._beginnings = beginnings or Beginnings()
         self._live = live
         self._start = start
         self._now = now
@@ -106,7 +109,14 @@ class Arranger:
     def _attempt(self, *, last: bool) -> list[Follower]:
         hints = [file.path for file in self._files if not file.done]
         for below in (False, True):
-            shelf = Shelf(self._log, hints, self._identity, self._events, below=below)
+            shelf = Shelf(
+                self._log,
+                hints,
+                self._identity,
+                self._events,
+                below=below,
+                beginnings=self._beginnings,
+            )
             try:
                 self._recognise(shelf)
                 if below or self._settled(shelf):
@@ -348,7 +358,8 @@ class Arranger:
             follower.former = Place()  # from where they differ on, both must be read
 
     def _whole(self, shelf: Shelf, index: int) -> Follower:
-        copy, handle = shelf.copies[index], shelf.take(index)
+        copy = shelf.copies[index]
+        handle = shelf.take(index) if shelf.is_open(index) else None
         if handle:
             follower = Follower.opened(self._log, copy.path, handle, self._now)
         else:

@@ -23,7 +23,7 @@ from logwatch_monitis.sources.follow import LATE_SECONDS, Follower, Portion, Rew
 from logwatch_monitis.sources.handle import Handle, open_any, open_plain
 from logwatch_monitis.sources.identity import Place
 from logwatch_monitis.sources.position import FileState, LogState
-from logwatch_monitis.sources.shelf import ShelfMovedError
+from logwatch_monitis.sources.shelf import Beginnings, ShelfMovedError
 
 __all__ = ["Chain", "Owner", "Part"]
 
@@ -79,6 +79,7 @@ class Chain:
         self.twin: Follower | None = None
         self._arranged = False
         self._steady = Steady()
+        self._beginnings = Beginnings()
         self._reported: Event | None = None
 
     @property
@@ -269,6 +270,7 @@ class Chain:
             start=self._start,
             now=self._clock.monotonic(),
             events=self._events,
+            beginnings=self._beginnings,
         )
         try:
             files = arranger.run()

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.events import FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
-from logwatch_monitis.sources.identity import REACH, Place, line_start, matches
+from logwatch_monitis.sources.identity import REACH, Place, digest, line_start, matches
 from logwatch_monitis.sources.position import FileState
-from logwatch_monitis.sources.siblings import Sibling, list_siblings, log_path, single
+from logwatch_monitis.sources.siblings import Sibling, log_path, scan, single, stat_siblings
 
-__all__ = ["Shelf", "ShelfMovedError", "is_prefix"]
+__all__ = ["Beginnings", "Shelf", "ShelfMovedError", "is_prefix"]
 
 _COMPARE = 1 << 20
+_OPEN_AT_ONCE = 32
+"""Copies that one shelf keeps open; there may be thousands."""
 
 
 class ShelfMovedError(Exception):
     """Raised when the directory changed while it was looked at."""
+
+
+class Beginnings:
+    """The first `REACH` bytes of the rotated copies of one log.
+
+    They are kept so that a copy is opened once and not at every look. It is the same while device,
+    inode, size and time of the last write are.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, int, int], bytes] = {}
+
+    def excludes(self, copy: Sibling, place: Place) -> bool:
+        """Tell whether *copy* is known not to hold *place*."""
+        known = self._known.get(copy.content)
+        if known is None:
+            return False
+        beginning = known[: place.print_size]
+        return len(beginning) < place.print_size or digest(beginning) != place.print_hash
+
+    def learn(self, copy: Sibling, handle: Handle) -> None:
+        """Read how *copy* begins, unless that is known."""
+        if copy.content not in self._known:
+            self._known[copy.content] = handle.read_at(0, REACH)
+
+    def keep(self, copies: Iterable[Sibling]) -> None:
+        """Forget all but these."""
+        found = {copy.content for copy in copies}
+        for content in self._known.keys() - found:
+            del self._known[content]
 
 
 class Shelf:
@@ -32,6 +65,8 @@ class Shelf:
         live: device and inode of the file that now has the log's name; it and what was rotated
             after it (while we looked) are left out.
         events: told of copies that cannot be read.
+        below: look into the directories one level below as well.
+        beginnings: what is known of the copies from looks before this one.
     """
 
     def __init__(
@@ -42,25 +77,31 @@ class Shelf:
         events: Events,
         *,
         below: bool = False,
+        beginnings: Beginnings | None = None,
     ) -> None:
         self._path = path
         self._events = events
-        self._listing = _list(path, hints, live, below=below)
-        self._hints, self._live, self._below = tuple(hints), live, below
-        self._handles: dict[str, Handle | None] = {}
+        self._below = below
+        self._names = _names(path, hints)
+        self._scanned = self._scan()
+        self._listing = self._list(live)
+        self._handles: OrderedDict[str, Handle | None] = OrderedDict()
+        self._pinned: set[str] = set()
+        self._beginnings = beginnings or Beginnings()
+        self._beginnings.keep(self._listing)
         try:
-            self.copies = [copy for copy in self._listing if not self._doubled(copy)]
+            self.copies = self._undoubled()
         except BaseException:
             self.close()
             raise
+        self._by_inode = {copy[1:3]: index for index, copy in enumerate(self.copies)}
 
     def __len__(self) -> int:
         return len(self.copies)
 
     def verify(self) -> None:
         """Raise ShelfMovedError if the directory does not look any more as it did at first."""
-        now = _list(self._path, self._hints, self._live, below=self._below)
-        if [copy[:3] for copy in now] != [copy[:3] for copy in self._listing]:
+        if self._scan() != self._scanned:
             raise ShelfMovedError
 
     def handle(self, index: int) -> Handle | None:
@@ -68,14 +109,20 @@ class Shelf:
         return self._open(self.copies[index])
 
     def open(self, indexes: list[int]) -> None:
-        """Open these copies."""
-        for index in indexes:
+        """Open these copies, as many as may be open at once, and keep them so until `take`."""
+        for index in indexes[:_OPEN_AT_ONCE]:
+            self._pinned.add(self.copies[index].path)
             self.handle(index)
+
+    def is_open(self, index: int) -> bool:
+        """Tell whether the copy is open already."""
+        return self.copies[index].path in self._handles
 
     def take(self, index: int) -> Handle | None:
         """Return the open copy, which from now on belongs to the caller."""
         handle = self.handle(index)
         del self._handles[self.copies[index].path]
+        self._pinned.discard(self.copies[index].path)
         return handle
 
     def close(self) -> None:
@@ -87,10 +134,8 @@ class Shelf:
 
     def find_inode(self, dev: int, ino: int, low: int) -> int | None:
         """Return which copy from *low* on has this device and inode."""
-        for index, copy in enumerate(self.copies[low:], low):
-            if (copy.dev, copy.ino) == (dev, ino):
-                return index
-        return None
+        index = self._by_inode.get((dev, ino))
+        return index if index is not None and index >= low else None
 
     def find(self, place: Place, low: int) -> int | None:
         """Return the oldest copy from *low* on that holds the bytes *place* was made from."""
@@ -98,16 +143,25 @@ class Shelf:
 
     def find_whole(self, file: FileState, low: int) -> int | None:
         """Return the copy from *low* on that is *file*, which was read to its end."""
+        same = self.find_inode(file.dev, file.ino, low)
+        if same is not None and self._holds(same, file.place) and not self.goes_on(same, file.size):
+            return same
         found = list(self._holding(file.place, low))
-        whole = [index for index in found if not self.goes_on(index, file.size)]
-        same = [i for i in whole if self.copies[i][1:3] == (file.dev, file.ino)]
-        return next(iter(same + whole + found), None)
+        whole = (index for index in found if not self.goes_on(index, file.size))
+        return next(whole, next(iter(found), None))
 
     def _holding(self, place: Place, low: int) -> Iterator[int]:
-        for index in range(low, 0 if place.blank else len(self)):
-            handle = self.handle(index)
-            if handle and matches(place, handle.read_at):
-                yield index
+        return (index for index in range(low, len(self)) if self._holds(index, place))
+
+    def _holds(self, index: int, place: Place) -> bool:
+        copy = self.copies[index]
+        if place.blank or self._beginnings.excludes(copy, place):
+            return False
+        handle = self.handle(index)
+        if handle is None:
+            return False
+        self._beginnings.learn(copy, handle)
+        return not self._beginnings.excludes(copy, place) and matches(place, handle.read_at)
 
     def goes_on(self, index: int, size: int) -> bool:
         """Tell whether the copy has more than *size* bytes."""
@@ -123,15 +177,34 @@ class Shelf:
         place = line_start(handle.read_at, size)
         return FileState(copy.path, copy.dev, copy.ino, size, place, done=True)
 
-    def _doubled(self, copy: Sibling) -> bool:
-        """Tell whether *copy* is the compressed copy of a file that is still there as well."""
-        if not copy.packed:
-            return False
-        for plain in self._listing:
-            if plain.slot == copy.slot and not plain.packed:
-                short, whole = self._beginning(copy), self._beginning(plain)
-                return whole.startswith(short)
-        return False
+    def _scan(self) -> dict[str, dict[str, int]]:
+        return {name: scan(name, below=own and self._below) for name, own in self._names.items()}
+
+    def _list(self, live: tuple[int, int] | None) -> list[Sibling]:
+        found: dict[tuple[int, int], Sibling] = {}
+        for name, own in self._names.items():
+            for copy in [*stat_siblings(self._scanned[name]), *([] if own else single(name))]:
+                found.setdefault((copy.dev, copy.ino), copy)
+        identities = list(found)
+        if live in found:
+            identities = identities[: identities.index(live)]
+        return [found[identity] for identity in identities]
+
+    def _undoubled(self) -> list[Sibling]:
+        """Return the copies without those that are the compressed copy of one still there."""
+        plain: dict[tuple[str, bool, str], Sibling] = {}
+        for copy in self._listing:
+            if not copy.packed:
+                plain.setdefault(copy.slot, copy)
+        return [
+            copy
+            for copy in self._listing
+            if not (copy.packed and copy.slot in plain and self._begins(copy, plain[copy.slot]))
+        ]
+
+    def _begins(self, copy: Sibling, plain: Sibling) -> bool:
+        """Tell whether *plain* begins as *copy* does."""
+        return self._beginning(plain).startswith(self._beginning(copy))
 
     def _beginning(self, copy: Sibling) -> bytes:
         handle = self._open(copy)
@@ -139,12 +212,23 @@ class Shelf:
 
     def _open(self, copy: Sibling) -> Handle | None:
         if copy.path not in self._handles:
+            self._make_room()
             self._handles[copy.path] = handle = self._try(copy)
             if handle:
                 found = handle.stat()
                 if (found.st_dev, found.st_ino) != (copy.dev, copy.ino):
                     raise ShelfMovedError
+        self._handles.move_to_end(copy.path)
         return self._handles[copy.path]
+
+    def _make_room(self) -> None:
+        """Close the copy that was looked into longest ago, if as many are open as may be."""
+        if len(self._handles) - len(self._pinned) < _OPEN_AT_ONCE:
+            return
+        oldest = next(path for path in self._handles if path not in self._pinned)
+        handle = self._handles.pop(oldest)
+        if handle:
+            handle.close()
 
     def _try(self, copy: Sibling) -> Handle | None:
         try:
@@ -177,21 +261,11 @@ def is_prefix(copy: Handle, whole: Handle) -> bool:
     return True
 
 
-def _list(
-    path: str, hints: Iterable[str], live: tuple[int, int] | None, *, below: bool
-) -> list[Sibling]:
-    """List the copies of *path*, those of former targets of a symbolic link first."""
-    target = os.path.realpath(path)
-    own = (target, path)
+def _names(path: str, hints: Iterable[str]) -> dict[str, bool]:
+    """Return the names whose copies are those of *path*, and whether they are its own by now.
+
+    Former targets of a symbolic link come first.
+    """
+    own = (os.path.realpath(path), path)
     former = {log_path(hint) or hint for hint in hints if hint not in own}.difference(own)
-    found: dict[tuple[int, int], Sibling] = {}
-    for name in sorted(former):
-        for copy in [*list_siblings(name), *single(name)]:
-            found.setdefault((copy.dev, copy.ino), copy)
-    for name in dict.fromkeys(own):
-        for copy in list_siblings(name, below=below):
-            found.setdefault((copy.dev, copy.ino), copy)
-    identities = list(found)
-    if live in found:
-        identities = identities[: identities.index(live)]
-    return [found[identity] for identity in identities]
+    return dict.fromkeys(sorted(former), False) | dict.fromkeys(own, True)

@@ -13,7 +13,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -24,7 +25,9 @@ __all__ = [
     "name_age",
     "named_by_date",
     "named_packed",
+    "scan",
     "single",
+    "stat_siblings",
 ]
 
 _MARK = r"""
@@ -48,6 +51,7 @@ class Sibling(NamedTuple):
         age: sorts copies named by number or by date among themselves, oldest first.
         dated: named by date, not by number.
         packed: its name says that it is compressed.
+        size: bytes on the disk.
     """
 
     path: str
@@ -57,6 +61,12 @@ class Sibling(NamedTuple):
     age: str
     dated: bool
     packed: bool
+    size: int = 0
+
+    @property
+    def content(self) -> tuple[int, int, int, int]:
+        """Another one once the file is another, or was written to."""
+        return self.dev, self.ino, self.modified, self.size
 
     @property
     def slot(self) -> tuple[str, bool, str]:
@@ -64,23 +74,42 @@ class Sibling(NamedTuple):
         return os.path.split(self.path)[0], self.dated, self.age
 
 
+class _Name(NamedTuple):
+    """The name of a rotated copy, taken apart; *base* and *extension* together are the log's."""
+
+    base: str
+    extension: str
+    age: str
+    dated: bool
+    packed: bool
+
+
+@lru_cache(maxsize=8192)  # the same thousands of names are listed again at each rotation
+def _parse(name: str) -> _Name | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    age, dated = _age(match)
+    return _Name(match["base"], match["extension"] or "", age, dated, match["packed"] is not None)
+
+
 def log_path(path: str) -> str | None:
     """Return the log's path if *path* is that of a rotated copy beside it, else None."""
     name = os.path.split(path)[1]
-    match = _NAME.fullmatch(name)
-    return path.removesuffix(name) + match["base"] + (match["extension"] or "") if match else None
+    found = _parse(name)
+    return path.removesuffix(name) + found.base + found.extension if found else None
 
 
 def name_age(path: str) -> str:
     """Return what sorts a log and its copies by their names alone: oldest first, the log last."""
-    match = _NAME.fullmatch(os.path.split(path)[1])
-    return _age(match)[0] if match else "~"
+    found = _parse(os.path.split(path)[1])
+    return found.age if found else "~"
 
 
 def named_by_date(path: str) -> bool:
     """Return whether *path* is that of a copy named by date, not by number."""
-    match = _NAME.fullmatch(os.path.split(path)[1])
-    return match is not None and _age(match)[1]
+    found = _parse(os.path.split(path)[1])
+    return found is not None and found.dated
 
 
 def named_packed(path: str) -> bool:
@@ -88,18 +117,29 @@ def named_packed(path: str) -> bool:
     return path.endswith((".gz", ".xz", ".zst", ".bz2"))
 
 
-def list_siblings(path: str, *, below: bool = False) -> list[Sibling]:
-    """Return the rotated copies of the log at *path*, oldest first.
+def scan(path: str, *, below: bool = False) -> dict[str, int]:
+    """Return the paths of the rotated copies of *path*, with the inodes their directories show.
 
     Args:
         path: the log.
         below: look into the directories one level below as well.
     """
     directory, name = os.path.split(path)
-    found = list(_matching(directory or ".", name))
+    found = dict(_matching(directory or ".", name))
     if below:
         for child in _directories(directory or "."):
-            found.extend(_matching(child, name))
+            found.update(_matching(child, name))
+    return found
+
+
+def list_siblings(path: str, *, below: bool = False) -> list[Sibling]:
+    """Return the rotated copies of the log at *path*, oldest first; see `scan`."""
+    return stat_siblings(scan(path, below=below))
+
+
+def stat_siblings(paths: Iterable[str]) -> list[Sibling]:
+    """Return the rotated copies at *paths*, oldest first; what is no regular file is left out."""
+    found = [sibling for path in paths for sibling in _sibling(path)]
     numbered = sorted((s for s in found if not s.dated), key=_order)
     dated = sorted((s for s in found if s.dated), key=_order)
     return _merge(numbered, dated)
@@ -113,7 +153,9 @@ def single(path: str) -> list[Sibling]:
         return []
     if not stat.S_ISREG(found.st_mode):
         return []
-    return [Sibling(path, found.st_dev, found.st_ino, found.st_mtime_ns, "", True, False)]
+    return [
+        Sibling(path, found.st_dev, found.st_ino, found.st_mtime_ns, "", True, False, found.st_size)
+    ]
 
 
 def _order(sibling: Sibling) -> tuple[str, bool, int]:
@@ -123,13 +165,18 @@ def _order(sibling: Sibling) -> tuple[str, bool, int]:
 def _merge(one: list[Sibling], other: list[Sibling]) -> list[Sibling]:
     # Numbers and dates do not compare; the time of the last write decides between the two
     # series, and each keeps its own order.
-    merged = []
-    while one and other:
-        merged.append(one.pop(0) if one[0].modified <= other[0].modified else other.pop(0))
-    return merged + one + other
+    merged, first, second = [], 0, 0
+    while first < len(one) and second < len(other):
+        if one[first].modified <= other[second].modified:
+            merged.append(one[first])
+            first += 1
+        else:
+            merged.append(other[second])
+            second += 1
+    return merged + one[first:] + other[second:]
 
 
-def _matching(directory: str, name: str) -> Iterator[Sibling]:
+def _matching(directory: str, name: str) -> Iterator[tuple[str, int]]:
     try:
         entries = os.scandir(directory)
     except OSError:
@@ -137,22 +184,30 @@ def _matching(directory: str, name: str) -> Iterator[Sibling]:
     stem, extension = PurePath(name).stem, PurePath(name).suffix
     with entries:
         for entry in entries:
-            if entry.name.startswith(stem) and (match := _NAME.fullmatch(entry.name)):
-                whole = match["base"] == name and not match["extension"]
-                inner = match["base"] == stem and match["extension"] == extension
+            if entry.name.startswith(stem) and (found := _parse(entry.name)):
+                whole = found.base == name and not found.extension
+                inner = found.base == stem and found.extension == extension
                 if whole or inner:
-                    yield from _sibling(entry.path, match)
+                    yield entry.path, entry.inode()
 
 
-def _sibling(path: str, match: re.Match[str]) -> Iterator[Sibling]:
+def _sibling(path: str) -> Iterator[Sibling]:
     try:
         found = os.lstat(path)
     except OSError:
         return
-    if stat.S_ISREG(found.st_mode):
-        age, dated = _age(match)
-        packed = match["packed"] is not None
-        yield Sibling(path, found.st_dev, found.st_ino, found.st_mtime_ns, age, dated, packed)
+    name = _parse(os.path.split(path)[1])
+    if name and stat.S_ISREG(found.st_mode):
+        yield Sibling(
+            path,
+            found.st_dev,
+            found.st_ino,
+            found.st_mtime_ns,
+            name.age,
+            name.dated,
+            name.packed,
+            found.st_size,
+        )
 
 
 def _age(match: re.Match[str]) -> tuple[str, bool]:
