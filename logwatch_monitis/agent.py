@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, ClassVar
 
+from logwatch_monitis.config import Ignore
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
@@ -25,7 +26,7 @@ from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
 
-__all__ = ["Agent", "Ignore", "ReadingPaused", "ReadingResumed"]
+__all__ = ["Agent", "ReadingPaused", "ReadingResumed"]
 
 TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
@@ -56,21 +57,6 @@ class ReadingResumed(Event):
 
     def __str__(self) -> str:
         return "Reading goes on"
-
-
-@dataclass(frozen=True, slots=True)
-class Ignore:
-    """Whose logins are counted, not sent (monitoring accounts and the like)."""
-
-    users: Collection[str] = ()
-    hosts: Collection[str] = ()
-    services: Collection[str] = ()
-
-    def __call__(self, login: Login) -> bool:
-        """Return whether this login is one of theirs."""
-        return (
-            login.user_login in self.users or login.host in self.hosts or login.srv in self.services
-        )
 
 
 @dataclass(slots=True)

@@ -13,8 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from logwatch_monitis.agent import Ignore
-from logwatch_monitis.config import Config
+from logwatch_monitis.config import Config, Ignore
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
 from logwatch_monitis.history import History, Log, Piece
 from logwatch_monitis.login import Login
@@ -24,7 +23,7 @@ from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullErr
 from logwatch_monitis.standin import StandIn
 from logwatch_monitis.words import counted
 
-__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "ignore_of", "read", "stays"]
+__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "read", "stays"]
 
 BATCH = 4000
 """Logins for one transaction, or a few more: enough that waiting for the disk does not count."""
@@ -151,7 +150,7 @@ class Backfill:
         self._progress: Progress = Silent()
         self._wanted: Callable[[Login], bool] | None = None
         self._batch: list[Login] = []
-        self._ignore = ignore_of(config)
+        self._ignore = config.ignore
         self._parts = ExitStack()
         self._opened = False
         most = limits_of(config).max_entries
@@ -315,11 +314,6 @@ class _Leading:
 
     def add(self, report: None) -> None:
         """Do nothing, likewise."""
-
-
-def ignore_of(config: Config) -> Ignore:
-    """Return what says whose logins are left out."""
-    return Ignore(config.ignore.users, config.ignore.hosts, config.ignore.services)
 
 
 def stays(logins: int) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from logwatch_monitis.credentials import Credential
 from logwatch_monitis.errors import SetupError
+from logwatch_monitis.login import Login
 from logwatch_monitis.paths import state_directory
 
 __all__ = [
@@ -21,9 +24,12 @@ __all__ = [
     "Keep",
     "Log",
     "Monitor",
+    "Reload",
+    "Setting",
     "Sources",
     "SpoolLimits",
     "load",
+    "settings",
 ]
 
 DEFAULT_PATH = "/etc/logwatch-monitis/config.yaml"
@@ -34,6 +40,21 @@ EMBEDDED = "embedded"
 
 _API_KEY = Credential("api-key")
 _SECRET_KEY = Credential("secret-key")
+
+
+class Reload(Enum):
+    """What it takes to put another value of a setting into force while the agent runs."""
+
+    AT_ONCE = "at once"
+    MONITOR = "the embedded monitor is started again"
+    RESTART = "the agent is restarted"
+    NO_KEY = "no key of the file sets it"
+
+
+_AT_ONCE: Mapping[str, Any] = {"reload": Reload.AT_ONCE}
+_MONITOR: Mapping[str, Any] = {"reload": Reload.MONITOR}
+_RESTART: Mapping[str, Any] = {"reload": Reload.RESTART}
+_NO_KEY: Mapping[str, Any] = {"reload": Reload.NO_KEY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +71,15 @@ class Monitor:
         insecure: tokens may cross the network in clear text; never configured, only typed.
     """
 
-    url: str = EMBEDDED
-    api_key: Credential = _API_KEY
-    secret_key: Credential = _SECRET_KEY
-    validation: Literal["hmac", "token"] = "hmac"
-    name: str = "Login Monitor"
-    tag: str = "loginMonitor"
-    insecure: bool = False
+    url: str = field(default=EMBEDDED, metadata=_AT_ONCE)
+    api_key: Credential = field(default=_API_KEY, metadata=_AT_ONCE)
+    secret_key: Credential = field(
+        default=_SECRET_KEY, metadata={**_AT_ONCE, "key": "monitor.secret_key_file"}
+    )
+    validation: Literal["hmac", "token"] = field(default="hmac", metadata=_AT_ONCE)
+    name: str = field(default="Login Monitor", metadata=_AT_ONCE)
+    tag: str = field(default="loginMonitor", metadata=_AT_ONCE)
+    insecure: bool = field(default=False, metadata=_NO_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +91,23 @@ class Sources:
         journal: ``auto`` reads the journal only where no file of the list exists.
     """
 
-    files: tuple[str, ...] = DEFAULT_FILES
-    journal: Literal["auto", "yes", "no"] = "auto"
+    files: tuple[str, ...] = field(default=DEFAULT_FILES, metadata=_AT_ONCE)
+    journal: Literal["auto", "yes", "no"] = field(default="auto", metadata=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """Whose logins are counted and not sent."""
+    """Whose logins are counted and not sent (monitoring accounts and the like)."""
 
-    users: frozenset[str] = frozenset()
-    hosts: frozenset[str] = frozenset()
-    services: frozenset[str] = frozenset()
+    users: Collection[str] = field(default=frozenset(), metadata=_AT_ONCE)
+    hosts: Collection[str] = field(default=frozenset(), metadata=_AT_ONCE)
+    services: Collection[str] = field(default=frozenset(), metadata=_AT_ONCE)
+
+    def __call__(self, login: Login) -> bool:
+        """Return whether this login is one of theirs."""
+        return (
+            login.user_login in self.users or login.host in self.hosts or login.srv in self.services
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +120,9 @@ class SpoolLimits:
         seen_days: days with logins for which a login is known again and not sent twice.
     """
 
-    max_entries: int = 1_000_000
-    keep: Literal["newest", "oldest"] = "newest"
-    seen_days: int = 400
+    max_entries: int = field(default=1_000_000, metadata=_RESTART)
+    keep: Literal["newest", "oldest"] = field(default="newest", metadata=_RESTART)
+    seen_days: int = field(default=400, metadata=_RESTART)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +134,8 @@ class Log:
         level: what is less grave is left out.
     """
 
-    format: Literal["human", "json"] = "human"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["human", "json"] = field(default="human", metadata=_AT_ONCE)
+    level: Literal["debug", "info", "warning", "error"] = field(default="info", metadata=_AT_ONCE)
 
     @property
     def number(self) -> int:
@@ -123,13 +152,16 @@ class Keep:
         mebibytes: when its data takes more, the oldest results go; 0 sets no limit.
     """
 
-    days: int = 0
-    mebibytes: int = 0
+    days: int = field(default=0, metadata=_MONITOR)
+    mebibytes: int = field(default=0, metadata=_MONITOR)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured, with its defaults.
+
+    Each field, here and in the sections, says in its metadata what a reload does with it (`Reload`)
+    and, where it is not called like the field, which key of the file sets it.
 
     Attributes:
         path: the file it comes from; empty if there is none.
@@ -142,17 +174,19 @@ class Config:
         page_password_file: holds what opens the embedded monitor's page; empty for none.
     """
 
-    path: str = ""
+    path: str = field(default="", metadata=_NO_KEY)
     monitor: Monitor = field(default_factory=Monitor)
     sources: Sources = field(default_factory=Sources)
-    patterns: tuple[Path, ...] = (DEFAULT_PATTERNS,)
-    state: str = ""
-    machine: str = field(default_factory=lambda: os.uname().nodename)
-    timezone: str | None = None
+    patterns: tuple[Path, ...] = field(
+        default=(DEFAULT_PATTERNS,), metadata={**_AT_ONCE, "key": "patterns.directories"}
+    )
+    state: str = field(default="", metadata={**_RESTART, "key": "state_directory"})
+    machine: str = field(default_factory=lambda: os.uname().nodename, metadata=_RESTART)
+    timezone: str | None = field(default=None, metadata=_RESTART)
     ignore: Ignore = field(default_factory=Ignore)
-    listen: str = DEFAULT_LISTEN
-    listen_chosen: bool = False
-    page_password_file: str = ""
+    listen: str = field(default=DEFAULT_LISTEN, metadata=_RESTART)
+    listen_chosen: bool = field(default=False, metadata={**_RESTART, "key": "listen"})
+    page_password_file: str = field(default="", metadata=_MONITOR)
     spool: SpoolLimits = field(default_factory=SpoolLimits)
     retention: Keep = field(default_factory=Keep)
     log: Log = field(default_factory=Log)
@@ -174,6 +208,35 @@ class Config:
             StateError: as `state_directory`.
         """
         return self.state_directory / "monitor"
+
+
+class Setting(NamedTuple):
+    """One value of a configuration.
+
+    Attributes:
+        key: its name in the file, as ``retention.days``.
+        reload: what it takes to put another value into force.
+        value: what it is.
+    """
+
+    key: str
+    reload: Reload
+    value: Any
+
+
+def settings(section: Any, name: str = "") -> Iterator[Setting]:
+    """Yield every setting of a configuration, or of the section *name* of one.
+
+    Raises:
+        KeyError: a field that is no section does not say what a reload does with it.
+    """
+    for place in fields(section):
+        value = getattr(section, place.name)
+        key = place.metadata.get("key", f"{name}.{place.name}" if name else place.name)
+        if is_dataclass(value) and "reload" not in place.metadata:
+            yield from settings(value, key)
+        else:
+            yield Setting(key, place.metadata["reload"], value)
 
 
 def load(path: str | None = None) -> Config:

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 
 from logwatch_monitis import config as configs
 from logwatch_monitis.account import Account, about, refuse_denied
-from logwatch_monitis.agent import Agent, Ignore
-from logwatch_monitis.config import Config
+from logwatch_monitis.agent import Agent
+from logwatch_monitis.config import Config, Reload
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import LogwatchError, StateError
@@ -24,8 +24,8 @@ from logwatch_monitis.renewal import (
     PatternsLoaded,
     PatternsRefused,
     RestartNeeded,
-    difference,
-    split_fixed,
+    changed_keys,
+    with_fixed,
 )
 from logwatch_monitis.seams import Clock, SystemClock, ThreadWaker
 from logwatch_monitis.sending import monitor_directory, open_spool
@@ -189,26 +189,31 @@ class _Daemon:
             self._notifier.ready()
 
     def _follow(self, found: Config) -> None:
-        """Put another configuration into force, the part last that may fail in spite of all checks.
+        """Put another configuration into force, or nothing of it.
 
         Raises:
-            LogwatchError: the monitor cannot be changed; everything else is in force.
+            LogwatchError: it cannot be; the former one stays in force.
         """
-        new, fixed = split_fixed(self._config, found)
+        old, new = self._config, with_fixed(self._config, found)
         check_choice(new.sources.journal)
         Link.check_keys(new)
         if not self._read_patterns(new):
             return
-        changed = difference(self._config, new)
+        try:
+            renewed = self._link.change(new)
+        except LogwatchError:
+            self._read_patterns(old)
+            raise
         self._log.adjust(new.log.number, new.log.format)
-        if "sources" in changed and not self._logs:
+        if new.sources != old.sources and not self._logs:
             self._watch_others(new)
         self._config = self._account.config = new
-        self._link.change(new)
-        self._account.configuration.worked(self._clock.now())
-        self._events(ConfigLoaded(changed))
-        if fixed:
-            self._events(RestartNeeded(fixed))
+        waiting = changed_keys(old, found, {Reload.RESTART})
+        self._account.configuration.worked(self._clock.now(), waiting)
+        changed = changed_keys(old, new, set(Reload) - {Reload.NO_KEY})
+        self._events(ConfigLoaded(tuple(dict.fromkeys((*changed, *renewed)))))
+        if waiting:
+            self._events(RestartNeeded(waiting))
 
     def _watch_others(self, new: Config) -> None:
         """Change which files are watched; those that stay go on untouched."""
@@ -230,7 +235,7 @@ class _Daemon:
             reading.failed(self._holder.error)
             self._events(PatternsRefused(self._holder.error))
             return False
-        self._agent.use(self._holder.rules, _ignore(new or self._config))
+        self._agent.use(self._holder.rules, (new or self._config).ignore)
         self._sightings.use(self._holder.rules)
         reading.worked(self._clock.now())
         self._events(PatternsLoaded(len(self._holder.rules.programs)))
@@ -319,7 +324,7 @@ class _Daemon:
             machine=self._config.machine,
             clock=self._clock,
             events=self._events,
-            ignore=_ignore(self._config),
+            ignore=self._config.ignore,
             sent=self._wake_sender,
             seen=self._sightings,
             leave=self._leave,
@@ -369,8 +374,3 @@ class _Daemon:
         self._stack.callback(control.close)
         control.listen_unix(self._config.state_directory)
         return control
-
-
-def _ignore(config: Config) -> Ignore:
-    ignore = config.ignore
-    return Ignore(ignore.users, ignore.hosts, ignore.services)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.config import EMBEDDED, Config, Reload
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import CountingTransport, Tally
-from logwatch_monitis.credentials import Secret
+from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.pulse import Pulse, PulsingTransport
+from logwatch_monitis.renewal import changed_keys
 from logwatch_monitis.seams import Clock, Events, Transport
 from logwatch_monitis.sending import (
     PORTS_TRIED,
@@ -25,7 +26,8 @@ from logwatch_monitis.spool import Spool
 
 __all__ = ["Link"]
 
-Keys = tuple[Secret, Secret] | None
+Secrets = dict[str, Secret]
+"""What stands in files that the configuration names, by the key that names the file."""
 
 
 class Link:
@@ -55,36 +57,43 @@ class Link:
             SetupError: a key is missing, or the address cannot be used.
             LockHeldError: another process works on the embedded monitor's data.
         """
-        keys = _keys(config)
+        secrets = _secrets(config)
         self._begin(config, self._connect(config))
-        self._config, self._in_use = config, keys
+        self._config, self._in_use = config, secrets
 
-    def change(self, config: Config) -> bool:
-        """Deliver to the monitor of *config*, with its keys; say whether that made a difference.
+    def change(self, config: Config) -> tuple[str, ...]:
+        """Deliver to the monitor of *config*, with its keys and settings.
+
+        Returns:
+            The keys whose files hold something else than before.
 
         Raises:
             LogwatchError: that is not possible; what was before goes on.
         """
-        keys, former = _keys(config), self._config
-        if (config.monitor, keys) == (former.monitor, self._in_use):
-            return False
-        if (config.monitor.url == EMBEDDED) == (self._embedded is not None):
-            client = self._client(config)
-            self._stop_sending()
-        else:
-            client = self._move(config)
-        self._begin(config, client)
-        self._config, self._in_use = config, keys
-        return True
+        secrets, former = _secrets(config), self._config
+        renewed = tuple(
+            key for key, secret in secrets.items() if self._in_use.get(key, secret) != secret
+        )
+        if (config.monitor.url == EMBEDDED) != (self._embedded is not None):
+            self._begin(config, self._move(config))
+        elif self._embedded:
+            if renewed or changed_keys(former, config, {Reload.MONITOR}):
+                self._embedded.renew(config)
+            if config.monitor != former.monitor:
+                self._replace(config)
+        elif renewed or config.monitor != former.monitor:
+            self._replace(config)
+        self._config, self._in_use = config, secrets
+        return renewed
 
     @staticmethod
     def check_keys(config: Config) -> None:
-        """See whether the keys that *config* needs are there.
+        """See whether the keys and the page's password that *config* needs are there.
 
         Raises:
             SetupError: they are not.
         """
-        _keys(config)
+        _secrets(config)
 
     def close(self) -> None:
         """Stop the delivery, then the embedded monitor."""
@@ -126,6 +135,12 @@ class Link:
             config, self._spool, client, self._clock, self._events, pulse=self._pulse
         )
         self._sender.start()
+
+    def _replace(self, config: Config) -> None:
+        """Deliver as *config* says, over the same connection to the world."""
+        client = self._client(config)
+        self._stop_sending()
+        self._begin(config, client)
 
     def _stop_sending(self) -> None:
         sender, self._sender = self._sender, None
@@ -169,12 +184,19 @@ class Link:
         return PulsingTransport(counted, self._pulse)
 
 
-def _keys(config: Config) -> Keys:
-    """Return the keys as they are now; the embedded monitor's are its own affair."""
-    monitor = config.monitor
+def _secrets(config: Config) -> Secrets:
+    """Return what the files hold now; the embedded monitor's keys are its own affair.
+
+    Raises:
+        SetupError: one is missing, or open to others.
+    """
+    monitor, password = config.monitor, config.page_password_file
     if monitor.url == EMBEDDED:
-        return None
-    return monitor.api_key.need(), monitor.secret_key.need()
+        return {"page_password_file": read_secret_file(password)} if password else {}
+    return {
+        "monitor.api_key": monitor.api_key.need(),
+        "monitor.secret_key_file": monitor.secret_key.need(),
+    }
 
 
 def _listen(control: Control, config: Config) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
-from logwatch_monitis.config import Config
+from logwatch_monitis.config import Config, Reload, settings
 from logwatch_monitis.seams import Event
 
 __all__ = [
@@ -17,25 +17,11 @@ __all__ = [
     "PatternsRefused",
     "Reading",
     "RestartNeeded",
-    "difference",
-    "split_fixed",
+    "changed_keys",
+    "with_fixed",
 ]
 
-_FIXED = {
-    "state": "state_directory",
-    "listen": "listen",
-    "machine": "machine",
-    "timezone": "timezone",
-    "spool": "spool",
-}
-"""Fields of the configuration that hold until the process ends, with the keys that set them."""
-_CHANGING = {
-    "monitor": "monitor",
-    "sources": "sources",
-    "patterns": "patterns",
-    "ignore": "ignore",
-    "log": "log",
-}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +77,16 @@ class ConfigRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class RestartNeeded(Event):
-    """Keys were changed that only a new process follows."""
+    """Keys were changed that only a new process follows; the former values stay in force."""
 
     keys: tuple[str, ...]
     level: ClassVar[int] = logging.WARNING
 
     def __str__(self) -> str:
-        return f"These keys need a restart to change: {', '.join(self.keys)}"
+        return (
+            f"These keys need a restart to change: {', '.join(self.keys)}"
+            " (systemctl restart logwatch-monitis)"
+        )
 
 
 @dataclass(slots=True)
@@ -108,15 +97,17 @@ class Reading:
         loaded: when those in force were read, seconds since the epoch.
         failures: how often mistakes kept the former ones in force.
         error: what is wrong with them now; empty if nothing is.
+        waiting: keys whose new values need a restart.
     """
 
     loaded: float
     failures: int = 0
     error: str = ""
+    waiting: tuple[str, ...] = field(default=())
 
-    def worked(self, now: float) -> None:
-        """Note that they are in force."""
-        self.loaded, self.error = now, ""
+    def worked(self, now: float, waiting: tuple[str, ...] = ()) -> None:
+        """Note that they are in force, but for the keys that are *waiting* for a restart."""
+        self.loaded, self.error, self.waiting = now, "", waiting
 
     def failed(self, error: str) -> None:
         """Note that the former ones stay."""
@@ -125,21 +116,32 @@ class Reading:
 
     def told(self) -> dict[str, Any]:
         """Return it for ``status``."""
-        return {"loaded": self.loaded, "failures": self.failures, "error": self.error}
+        return {
+            "loaded": self.loaded,
+            "failures": self.failures,
+            "error": self.error,
+            "needs_restart": list(self.waiting),
+        }
 
 
-def difference(old: Config, new: Config) -> tuple[str, ...]:
-    """Return the sections that differ and that a reload changes."""
-    return tuple(_differing(old, new, _CHANGING))
+def changed_keys(old: Config, new: Config, kinds: Collection[Reload]) -> tuple[str, ...]:
+    """Return the keys with another value in *new*, of those that a reload treats in such a way."""
+    pairs = zip(settings(old), settings(new), strict=True)
+    changed = [a.key for a, b in pairs if a.reload in kinds and a.value != b.value]
+    return tuple(dict.fromkeys(changed))
 
 
-def split_fixed(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
-    """Return *new* with what only a restart changes as it is in *old*, and those keys by name."""
-    kept = {name: getattr(old, name) for name in (*_FIXED, "listen_chosen")}
-    return replace(new, **kept), tuple(_differing(old, new, _FIXED))
+def with_fixed(old: T, new: T) -> T:
+    """Return *new*, a configuration or a section, with what only a restart changes as in *old*.
 
-
-def _differing(old: Config, new: Config, fields: dict[str, str]) -> Iterator[str]:
-    for name, key in fields.items():
-        if getattr(old, name) != getattr(new, name):
-            yield key
+    Raises:
+        KeyError: a field does not say what a reload does with it.
+    """
+    kept: dict[str, Any] = {}
+    for place in fields(new):  # type: ignore[arg-type]
+        before, after = getattr(old, place.name), getattr(new, place.name)
+        if is_dataclass(after) and "reload" not in place.metadata:
+            kept[place.name] = with_fixed(before, after)
+        elif place.metadata["reload"] is Reload.RESTART:
+            kept[place.name] = before
+    return replace(new, **kept)  # type: ignore[type-var]

@@ -78,6 +78,14 @@ class Embedded(NamedTuple):
     page: str
     keys: Keys
 
+    def renew(self, config: Config) -> None:
+        """Start it again with what *config* says of it, on the same address.
+
+        Raises:
+            SetupError: it cannot start with that; it is started as it was.
+        """
+        self.process.restart(keep=config.retention, page_password_file=config.page_password_file)
+
     @classmethod
     def start(cls, config: Config, listen: str, clock: Clock, events: Events) -> Embedded:
         """Start it, and wait for one that a backfill is just giving up.

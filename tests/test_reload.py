@@ -4,11 +4,16 @@ import json
 import os
 import signal
 import stat
+import urllib.error
+import urllib.parse
+import urllib.request
 from datetime import UTC, datetime
 
 import pytest
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor
 from running import Running, eventually
+
+from logwatch_monitis.config import Config, Reload, settings
 
 
 def _line(user: str) -> str:
@@ -33,8 +38,9 @@ class Agent:
 
     def reload(self, text, until):
         """Write another configuration, ask for it, and wait until that is said."""
-        head = f"state_directory: {self.run.state}\nlisten: 127.0.0.1:0\n"
-        self.run.config.write_text(head + text)
+        head = {"state_directory": self.run.state, "listen": "127.0.0.1:0"}
+        lines = [f"{key}: {value}\n" for key, value in head.items() if f"{key}:" not in text]
+        self.run.config.write_text("".join(lines) + text)
         said = self.run.text().count(until)
         self.run.process.send_signal(signal.SIGHUP)
         assert eventually(lambda: self.run.text().count(until) > said), self.run.text()
@@ -121,6 +127,115 @@ def test_what_only_a_restart_changes_is_named(agent, tmp_path):
     agent.reload(agent.text(more="machine: other\nignore: {users: [one]}\n"), LOADED)
 
     assert eventually(lambda: "These keys need a restart to change: machine" in agent.run.text())
+
+
+OTHER = {
+    "monitor.url": "monitor: {url: 'http://127.0.0.1:9', api_key: A, secret_key_file: SECRET}",
+    "monitor.api_key": "monitor: {api_key: A}",
+    "monitor.secret_key_file": "monitor: {secret_key_file: SECRET}",
+    "monitor.validation": "monitor: {validation: token}",
+    "monitor.name": "monitor: {name: Another}",
+    "monitor.tag": "monitor: {tag: another}",
+    "sources.files": "sources: {files: [/nowhere/auth.log]}",
+    "sources.journal": "sources: {journal: no}",
+    "patterns.directories": "patterns: {directories: [/nowhere/patterns.d]}",
+    "state_directory": "state_directory: /nowhere/state",
+    "machine": "machine: another",
+    "timezone": "timezone: Europe/Berlin",
+    "ignore.users": "ignore: {users: [one]}",
+    "ignore.hosts": "ignore: {hosts: [192.0.2.9]}",
+    "ignore.services": "ignore: {services: [vsftpd]}",
+    "listen": "listen: 127.0.0.1:9",
+    "page_password_file": "page_password_file: SECRET",
+    "spool.max_entries": "spool: {max_entries: 5000}",
+    "spool.keep": "spool: {keep: oldest}",
+    "spool.seen_days": "spool: {seen_days: 30}",
+    "retention.days": "retention: {days: 30}",
+    "retention.mebibytes": "retention: {mebibytes: 30}",
+    "log.format": "log: {format: json}",
+    "log.level": "log: {level: debug}",
+}
+"""Each key with a value that is not its default; SECRET is a file with a word in it."""
+KEYS = {place.key: place.reload for place in settings(Config())}
+
+
+def test_every_key_says_what_a_reload_does_with_it():
+    """A field that says nothing raises; each key that says something has its case here."""
+    assert {key for key, reload in KEYS.items() if reload is not Reload.NO_KEY} == set(OTHER)
+
+
+@pytest.fixture(name="reloaded", scope="module")
+def _reloaded(tmp_path_factory):
+    """What an agent says when one key is changed, for each key, and what waits then."""
+    directory = tmp_path_factory.mktemp("reload")
+    secret = directory / "secret"
+    secret.write_text("WORD\n")
+    secret.chmod(0o600)
+    agent = Agent(directory)
+
+    said = {}
+    with agent.run:
+        for key, other in OTHER.items():
+            sources = "" if key.startswith("sources.") else agent.text()
+            start = len(agent.run.text())
+            agent.reload(f"{sources}{other.replace('SECRET', str(secret))}\n", LOADED)
+            needs = agent.run.status()["configuration"]["needs_restart"]
+            said[key] = agent.run.text()[start:], needs
+            agent.reload(agent.text(), LOADED)
+    return said
+
+
+@pytest.mark.parametrize("key", sorted(OTHER))
+def test_a_reload_does_with_each_key_what_is_declared(reloaded, key):
+    """It is in force at once, or by another monitor process, or named as waiting for a restart."""
+    text, needs = reloaded[key]
+    loaded = text.partition(LOADED)[2].partition("\n")[0]
+
+    if KEYS[key] is Reload.RESTART:
+        assert f"These keys need a restart to change: {key} (" in text
+        assert needs == [key]
+    else:
+        assert key in loaded
+        assert needs == []
+    assert ("The embedded monitor listens" in text) == (KEYS[key] is Reload.MONITOR)
+
+
+def test_another_password_in_the_same_file_opens_the_page(agent, tmp_path):
+    """What the file of a password holds is looked at, not its name alone; the address stays."""
+    password = tmp_path / "password"
+    password.touch(0o600)
+    password.write_text("one")
+    more = f"page_password_file: {password}\n"
+    agent.reload(agent.text(more=more), f"{LOADED}; changed: page_password_file")
+    password.write_text("two")
+    agent.reload(agent.text(more=more), f"{LOADED}; changed: page_password_file")
+    agent.append("one")
+
+    assert eventually(agent.users) == ["one"]
+    assert opens(agent.run.page, "two")
+    assert not opens(agent.run.page, "one")
+
+
+def test_a_monitor_that_does_not_start_with_other_settings_goes_on_as_it_was(agent, tmp_path):
+    """The former configuration stays in force, the ignore list included."""
+    password = tmp_path / "password"
+    more = f"page_password_file: {password}\nignore: {{users: [one]}}\n"
+    agent.reload(agent.text(more=more), "the former one stays in force")
+    agent.append("one")
+
+    assert eventually(agent.users) == ["one"]
+
+
+def opens(page, password):
+    """Return whether a password opens the page."""
+    address = page.partition("?")[0]
+    data = urllib.parse.urlencode({"password": password}).encode()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    try:
+        with opener.open(f"{address}enter", data) as reply:
+            return reply.status == 200
+    except urllib.error.HTTPError:
+        return False
 
 
 def _remote(server, directory, secret=SECRET_KEY):

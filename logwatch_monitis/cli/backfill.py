@@ -90,9 +90,9 @@ class _Run:
 
     def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
         """Count the logins, and print how many there are."""
-        from logwatch_monitis.backfill import Tally, ignore_of, read
+        from logwatch_monitis.backfill import Tally, read
 
-        tally, ignore = Tally(), ignore_of(self._configuration)
+        tally, ignore = Tally(), self._configuration.ignore
 
         def take(piece: Piece) -> None:
             tally.keep(tally.add(piece, wanted), ignore)

@@ -69,6 +69,8 @@ def _human(status: dict[str, Any], why: str, *, healthy: bool) -> str:
         "delivery": f"{delivery['state']}, last one {_since(delivery['last_delivery'])}",
         "last error": visible(delivery["last_error"] or "-"),
     }
+    if waiting := status.get("configuration", {}).get("needs_restart"):
+        facts["restart"] = f"needed for new values of {visible(', '.join(waiting))}"
     lines = [f"{name:<10}  {value}\n" for name, value in facts.items()]
     return "".join(lines) + "\n" + _sources(status["sources"])
 

@@ -95,12 +95,9 @@ class MonitorProcess:
         self._events = events
         self._clock = clock or SystemClock()
         self._arguments = ["--data", str(data_directory.absolute()), "--place", place]
-        self._arguments += ["--keep-days", str(keep.days)]
-        self._arguments += ["--keep-mebibytes", str(keep.mebibytes)]
-        if page_password_file:
-            self._arguments += ["--page-password-file", str(Path(page_password_file).absolute())]
         if agent_socket:
             self._arguments += ["--agent-socket", str(agent_socket.absolute())]
+        self._chosen = _options(keep, page_password_file)
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._delay = FIRST_DELAY
@@ -132,9 +129,27 @@ class MonitorProcess:
                 raise MissingExtraError(f"the embedded monitor ({package})", "monitor")
         self._socket = bind(*parse_listen(self._listen), tries=self._tries)
         if not self._launch_and_wait():
-            raise self._failure()
+            error = self._failure()
+            self.stop()
+            raise error
         self._events(MonitorStarted(self.address.url))
         return self.address
+
+    def restart(self, *, keep: Keep = KEEP_ALL, page_password_file: str = "") -> None:
+        """Start the monitor again on the same address, with other settings.
+
+        Raises:
+            SetupError: it does not start with these; it is started with the former ones.
+            LockHeldError: another monitor works on the data directory; as above.
+        """
+        former, self._chosen = self._chosen, _options(keep, page_password_file)
+        self._end()
+        if not self._launch_and_wait():
+            error, self._chosen = self._failure(), former
+            self._end()
+            self._launch()
+            raise error
+        self._events(MonitorStarted(self.address.url))
 
     def check(self) -> None:
         """Start the monitor again if it died; for the agent's loop, at least every few seconds."""
@@ -154,11 +169,16 @@ class MonitorProcess:
 
     def stop(self) -> None:
         """Let the monitor answer what it was asked, then end it; free the address."""
-        if self._process:
-            _end(self._process)
+        self._end()
         if self._socket:
             self._socket.close()
-        self._process = self._socket = self._next_start = None
+        self._socket = None
+
+    def _end(self) -> None:
+        """End the process, if there is one."""
+        if self._process:
+            _end(self._process)
+        self._process = self._next_start = None
 
     def _launch_and_wait(self) -> bool:
         """Start the process; say whether it got ready."""
@@ -176,8 +196,9 @@ class MonitorProcess:
         if ready is not None:
             numbers["--ready-fd"] = ready
         options = [text for name, number in numbers.items() for text in (name, str(number))]
+        arguments = [*self._arguments, *self._chosen, *options]
         self._process = programs.start(
-            programs.python("logwatch_monitis.monitor", *self._arguments, *options),
+            programs.python("logwatch_monitis.monitor", *arguments),
             stdin=subprocess.PIPE,
             env=without_keys(),
             pass_fds=tuple(numbers.values()),
@@ -186,18 +207,25 @@ class MonitorProcess:
         self._started = self._clock.monotonic()
 
     def _failure(self) -> LogwatchError:
-        """Stop what did not get ready and return the error to raise."""
+        """Return the error to raise for a process that did not get ready."""
         assert self._process is not None
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.poll()
-        self.stop()
         if code == LockHeldError.exit_code:
             return LockHeldError("another monitor works on this data", "stop it first")
         return SetupError(
             f"the embedded monitor did not start (exit status {code})",
             "see the line above, or set monitor.url to another monitor",
         )
+
+
+def _options(keep: Keep, page_password_file: str) -> list[str]:
+    """Return the options for what may be chosen anew while the agent runs."""
+    options = ["--keep-days", str(keep.days), "--keep-mebibytes", str(keep.mebibytes)]
+    if page_password_file:
+        options += ["--page-password-file", str(Path(page_password_file).absolute())]
+    return options
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
