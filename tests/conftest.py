@@ -1,10 +1,12 @@
-"""What every test shares: how much effort property tests make."""
+"""What every test shares: the umask, and how much effort property tests make."""
 
 import os
 from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.umask(0o022)  # tests of modes and owners give the same answer to everybody
 
 pytest.register_assert_rewrite("chaos")
 

@@ -1,7 +1,10 @@
 """Pattern files: what is refused and how it is said, where they are found, whose are taken."""
 
+import grp
 import json
 import os
+import pwd
+import stat
 import subprocess
 import sys
 import zipfile
@@ -18,7 +21,7 @@ from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.files import FILE_KEYS, MAX_RULES, RULE_KEYS
 from logwatch_monitis.grammar.load import RulesHolder, check_files
-from logwatch_monitis.grammar.safety import owner_fault
+from logwatch_monitis.grammar.safety import has_private_group, owner_fault
 from logwatch_monitis.grammar.search import Found, Search
 from logwatch_monitis.grammar.tree import KINDS
 
@@ -614,13 +617,62 @@ def refusal(folder):
     return caught.value.render().removeprefix(str(folder / "door.yaml"))
 
 
-@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+@pytest.mark.parametrize("mode", [0o602, 0o666])
 def test_file_that_others_can_write(mode, folder):
-    """A file that its group or others may write could hide a login, so it is refused."""
+    """A file that everybody may write could hide a login, so it is refused."""
     path = folder / "door.yaml"
     path.write_text(BASE)
     path.chmod(mode)
     assert refusal(folder) == f": error: may be written by others (mode {mode:04o}) (chmod go-w)"
+
+
+ANN = ("ann", 1000, 1000)
+BOB = ("bob", 1001, 1001)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "group", "owner", "private"),
+    [
+        ([ANN, BOB], ("ann", 1000, []), 1000, True),
+        ([ANN, BOB], ("ann", 1000, ["ann"]), 1000, True),
+        ([ANN, BOB], ("ann", 1000, ["ann", "bob"]), 1000, False),
+        ([ANN, ("bob", 1001, 1000)], ("ann", 1000, []), 1000, False),
+        ([ANN, BOB], ("users", 1000, []), 1000, False),
+        ([ANN, ("bob", 1001, 1000)], ("bob", 1001, []), 1000, False),
+        ([BOB], ("ann", 1000, []), 1000, False),
+        ([ANN], None, 1000, False),
+    ],
+)
+def test_a_group_that_may_write(accounts, group, owner, private, monkeypatch):
+    """A file's group may write to it if it is the owner's private one: nobody else is in it."""
+    users = [pwd.struct_passwd((name, "x", u, g, "", "/", "sh")) for name, u, g in accounts]
+    groups = [grp.struct_group((group[0], "x", *group[1:]))] if group else []
+    monkeypatch.setattr(pwd, "getpwall", lambda: users)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {u.pw_uid: u for u in users}[uid])
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: {g.gr_gid: g for g in groups}[gid])
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+    number = group[1] if group else owner
+    status = os.stat_result((0o100664, 0, 0, 1, owner, number, 0, 0, 0, 0))
+    fault = "" if private else "may be written by others (mode 0664)"
+
+    assert owner_fault(status) == fault
+
+
+def test_files_made_with_the_umask_of_private_groups(folder):
+    """With umask 0002 a user's new file and directory are taken, if his group is private."""
+    before = os.umask(0o002)
+    try:
+        below = folder / "new"
+        below.mkdir()
+        (below / "door.yaml").write_text(BASE)
+    finally:
+        os.umask(before)
+    status = below.stat()
+    assert stat.S_IMODE(status.st_mode) == 0o775
+    if not has_private_group(status):
+        pytest.skip("the user running the tests has no private group")
+
+    assert door(load(below)) == "ann"
 
 
 def test_directory_that_others_can_write(folder):

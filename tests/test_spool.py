@@ -361,7 +361,8 @@ class Model(RuleBasedStateMachine):
     def begin(self):
         """Start empty."""
         memory = Path("/dev/shm")  # where waiting for a disk would be most of the test
-        self.temporary = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+        usable = os.access(memory, os.W_OK | os.X_OK)
+        self.temporary = tempfile.TemporaryDirectory(dir=memory if usable else None)
         self.world = World(Path(self.temporary.name) / "state")
         self.spool = self.world.open()
         self.queues = {False: [], True: []}

@@ -6,14 +6,23 @@ made on the open descriptor; the directories above are checked after links have 
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from logwatch_monitis.errors import Problem
 
-__all__ = ["MAX_FILE", "RefusedError", "directory_fault", "owner_fault", "read_safely"]
+__all__ = [
+    "MAX_FILE",
+    "RefusedError",
+    "directory_fault",
+    "has_private_group",
+    "owner_fault",
+    "read_safely",
+]
 
 MAX_FILE = 256 * 1024
 """Bytes; a larger pattern file is refused."""
@@ -77,12 +86,33 @@ def directory_fault(path: Path) -> str:
 
 
 def owner_fault(status: os.stat_result) -> str:
-    """Return why somebody else could change what has this *status*, or nothing."""
+    """Return why somebody else could change what has this *status*, or nothing.
+
+    Its group may write to it where that is the owner's private group: with umask 0002, which goes
+    with private groups, every new file and directory is group-writable.
+    """
     if status.st_uid not in {0, os.geteuid()}:
         return f"belongs to user {status.st_uid}, neither root nor the user running this"
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    group_writes = status.st_mode & stat.S_IWGRP and not has_private_group(status)
+    if group_writes or status.st_mode & stat.S_IWOTH:
         return f"may be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
+
+
+def has_private_group(status: os.stat_result) -> bool:
+    """Tell whether a file's group is its owner's private one.
+
+    It has the owner's name and number, and no other account is a member of it or has it as its
+    main group. pam_umask(8) and Debian's sshd take such a group for the owner alone.
+    """
+    if status.st_uid != status.st_gid:
+        return False
+    try:
+        owner, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
+    except KeyError:
+        return False
+    main = {user.pw_name for user in pwd.getpwall() if user.pw_gid == status.st_gid}
+    return group.gr_name == owner.pw_name and {*group.gr_mem, *main} <= {owner.pw_name}
 
 
 def _file_fault(status: os.stat_result, limit: int) -> str:
