@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -22,14 +23,19 @@ MAGIC_SIZE = 6
 """How many bytes of a file's beginning `packing` looks at."""
 
 _INPUT = 65_536
+_FIRST_INPUT = 512
+"""What a member is fed first: what it does not take is copied, and there may be millions of them."""
 _STEP = 16_384  # what a decoder has in hand when it meets damage is lost
 _GZIP_STEP = 65_536  # gzip loses nothing to a wrong checksum or a missing end; larger is faster
 _XZ_MEMORY = 128 * 1024 * 1024
 _ZSTD_WINDOW = 128 * 1024 * 1024
-_ZSTD_INPUT = 1024  # one block of four bytes can hold 128 KiB, so input is fed in small pieces
+_ZSTD_INPUT = 512  # one block of four bytes can hold 128 KiB, so input is fed in small pieces
 _ZSTD_CHECKSUM = 4
 _HEADER = 10  # the fixed part of RFC 1952's header
 _TRAILER = 8  # CRC and length of RFC 1952
+_GZIP_HEADER_MOST = 65_536
+"""Bytes of the longest gzip header taken; names and comments may be endless (RFC 1952, 2.3)."""
+_NOT_NUL = re.compile(rb"[^\0]")
 
 
 class ArchiveDamagedError(LogwatchError):
@@ -108,10 +114,12 @@ class _Gzip:
         return out
 
     def _read_header(self) -> None:
-        end = _gzip_header(self._pending)
+        end = _gzip_header(self._pending[:_GZIP_HEADER_MOST])
         if end is not None:
             self._pending = self._pending[end:]
             self._in_header = False
+        elif len(self._pending) >= _GZIP_HEADER_MOST:
+            raise zlib.error(f"a header of more than {_GZIP_HEADER_MOST} bytes")
 
     def _read_trailer(self) -> None:
         if len(self._pending) < _TRAILER:
@@ -214,8 +222,20 @@ def packing(beginning: bytes) -> Callable[[], _Decoder] | None:
 class Unpacker:
     """Reads the members of one compressed file, one behind the other."""
 
-    def __init__(self, file: BinaryIO, path: str, decoder: Callable[[], _Decoder]) -> None:
-        """Read from *file*, which stands at its first byte; *path* is for messages.
+    def __init__(
+        self,
+        file: BinaryIO,
+        path: str,
+        decoder: Callable[[], _Decoder],
+        meter: Callable[[int], None] | None = None,
+    ) -> None:
+        """Read from *file*, which stands at its first byte.
+
+        Args:
+            file: the compressed file.
+            path: for messages.
+            decoder: of its format, from `packing`.
+            meter: told after each step how many bytes came out, none too; may raise to end it.
 
         Raises:
             MissingExtraError: the library for this format is not installed.
@@ -223,8 +243,10 @@ class Unpacker:
         self._file = file
         self._path = path
         self._new = decoder
-        self._decoder: _Decoder | None = decoder()
-        self._data = b""
+        self._meter = meter
+        self._input = b""
+        self._at = 0
+        self._begin()
         self.offset = 0
 
     def read(self) -> bytes:
@@ -237,16 +259,22 @@ class Unpacker:
         """
         while self._decoder or self._next_member():
             out = self._piece()
+            if self._meter:
+                self._meter(len(out))
             if out:
                 self.offset += len(out)
                 return out
         return b""
 
+    def _begin(self) -> None:
+        self._decoder: _Decoder | None = self._new()
+        self._step = _FIRST_INPUT
+
     def _piece(self) -> bytes:
         assert self._decoder is not None
-        data, self._data = self._data, b""
-        if self._decoder.needs_input and not data:
-            data = self._file.read(_INPUT)
+        data = b""
+        if self._decoder.needs_input:
+            data = self._next_input()
             if not data:
                 raise self._damaged("unexpected end", unfinished=True)
         try:
@@ -256,23 +284,34 @@ class Unpacker:
                 raise
             raise self._damaged(str(error) or type(error).__name__) from error
         if self._decoder.eof:
-            self._data = self._decoder.unused_data
+            self._at -= len(self._decoder.unused_data)
             self._decoder = None
         return out
 
+    def _next_input(self) -> bytes:
+        if self._at == len(self._input):
+            self._input, self._at = self._file.read(_INPUT), 0
+        data = self._input[self._at : self._at + self._step]
+        self._at += len(data)
+        self._step = min(2 * self._step, _INPUT)
+        return data
+
     def _next_member(self) -> bool:
         # Padding of NULs is allowed between and behind members, by gzip(1) and by xz(1).
-        while len(self._data.lstrip(b"\0")) < MAGIC_SIZE:
-            more = self._file.read(_INPUT)
-            self._data = self._data.lstrip(b"\0") + more
-            if not more:
+        more = b"-"
+        while more:
+            found = _NOT_NUL.search(self._input, self._at)
+            self._at = found.start() if found else len(self._input)
+            if len(self._input) - self._at >= MAGIC_SIZE:
                 break
-        self._data = self._data.lstrip(b"\0")
-        if not self._data:
+            more = self._file.read(_INPUT)
+            self._input, self._at = self._input[self._at :] + more, 0
+        head = self._input[self._at : self._at + MAGIC_SIZE]
+        if not head:
             return False
-        if packing(self._data) is not self._new:
+        if packing(head) is not self._new:
             raise self._damaged("trailing garbage", torn=False)
-        self._decoder = self._new()
+        self._begin()
         return True
 
     def _damaged(
