@@ -18,7 +18,7 @@ from spools import DAY, World, ids_of, login_of, logins_of, waiting
 
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.spool import DeadLetter, Entry, Gap, Position, SpoolFullError, schema
-from logwatch_monitis.spool.events import MachineChanged, OutboxOverflowed
+from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
 from logwatch_monitis.spool.identity import machine_identity
 
 
@@ -187,16 +187,22 @@ def test_history_is_given_up_before_live_logins_and_never_pushes_in(world):
     assert (spool.summary().live, spool.summary().history) == (3, 0)
 
 
-def test_a_gap_is_closed_unless_it_has_grown(world):
-    """The monitor is told of every login given up, also of those since it was asked."""
-    spool = world.open(max_entries=1)
-    spool.commit(logins_of(1, 2), {})
-    told = spool.summary().gap
-    spool.commit(logins_of(3), {})
-    spool.close_gap(told)
-    assert spool.summary().gap == Gap(2, login_of(1).time, login_of(2).time)
-    spool.close_gap(spool.summary().gap)
+def test_a_gap_ends_when_half_of_the_outbox_is_free_again(world):
+    """What was given up is told as one until then; the next overflow is told as another."""
+    spool = world.open(max_entries=4)
+    spool.commit(logins_of(*range(1, 7)), {})
+    spool.delivered(spool.due(1))
+    spool.commit(logins_of(7, 8), {})
+    assert spool.summary().gap == Gap(3, login_of(1).time, login_of(4).time)
+    spool.delivered(spool.due(2))
     assert spool.summary().gap is None
+    spool.commit(logins_of(9, 10, 11), {})
+    times = login_of(1).time / 1e6, login_of(4).time / 1e6
+    assert world.events == [
+        OutboxOverflowed(2, 4, "newest"),
+        OutboxDrained(3, *times),
+        OutboxOverflowed(1, 4, "newest"),
+    ]
 
 
 def test_ids_are_forgotten_after_so_many_days_of_work(world):

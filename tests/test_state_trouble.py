@@ -267,6 +267,26 @@ def test_an_outbox_that_overflows_keeps_the_newest(log, tmp_path, agent_of):
         assert run.stop() == 0
 
 
+DRAINED = "The outbox has room again; 300 logins between "
+
+
+def test_each_overflow_of_the_outbox_is_told(log, tmp_path, agent_of):
+    """The second one in the same process as well as one after a restart, each with its end."""
+    with FakeMonitor() as server:
+        config = plain_config(server, tmp_path) + "spool: {max_entries: 1000}\n"
+        run = agent_of(log.path, config=config)
+        for times in ([1, 2], [1]):
+            run.start()
+            for time in times:
+                server.always(answer(503))
+                log.append(1300)
+                assert eventually(lambda n=time: run.text().count("The outbox is full") == n)
+                server.always(None)
+                assert eventually(lambda n=time: run.text().count(DRAINED) == n, 60), run.text()
+                assert eventually(lambda: run.status()["spool"]["depth"] == 0, 60)
+            assert run.stop() == 0
+
+
 def test_a_stopped_agent_catches_up(log, agent_of):
     """Frozen amid many changes and several rotations, it finds everything when it goes on."""
     run = agent_of(log.path).start()

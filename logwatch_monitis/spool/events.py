@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from logwatch_monitis.seams import Event
+from logwatch_monitis.words import counted
 
-__all__ = ["MachineChanged", "OutboxOverflowed", "SpoolMigrated", "SpoolSetAside"]
+__all__ = [
+    "MachineChanged",
+    "OutboxDrained",
+    "OutboxOverflowed",
+    "SpoolMigrated",
+    "SpoolSetAside",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,32 @@ class OutboxOverflowed(Event):
         return (
             f"The outbox is full with {self.max_entries} logins: {self.dropped} given up, the "
             f"{self.keep} are kept; 'backfill' brings them back once the monitor answers"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxDrained(Event):
+    """Half of an outbox that was full is free again, which ends the gap.
+
+    Attributes:
+        dropped: how many logins were given up meanwhile.
+        first: the time of the earliest of them, seconds UTC.
+        last: the time of the latest of them, seconds UTC.
+    """
+
+    dropped: int
+    first: float
+    last: float
+    level: ClassVar[int] = logging.WARNING
+
+    def __str__(self) -> str:
+        first, last = (
+            datetime.fromtimestamp(moment).astimezone().isoformat(" ", "seconds")
+            for moment in (self.first, self.last)
+        )
+        return (
+            f"The outbox has room again; {counted(self.dropped, 'login')} between {first} and"
+            f" {last} were given up: 'backfill' brings them back"
         )
 
 

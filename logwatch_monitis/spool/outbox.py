@@ -14,6 +14,7 @@ from logwatch_monitis.spool.values import DeadLetter, Entry, Gap, Limits, Positi
 __all__ = [
     "GAP",
     "Taken",
+    "close_gap",
     "count",
     "count_attempts",
     "dead_letters",
@@ -174,6 +175,19 @@ def drop_dead(cursor: sqlite3.Cursor, ids: Collection[str] | None) -> int:
     return total
 
 
+def close_gap(cursor: sqlite3.Cursor, limits: Limits) -> Gap | None:
+    """Return the gap that has ended, and forget it: half of the outbox is free again.
+
+    An outbox that is full again the next moment is the same gap; one in which a login waits that
+    no monitor takes has drained all the same.
+    """
+    if 2 * _depth(cursor) > limits.max_entries:
+        return None
+    gap = _gap(cursor)
+    put_fact(cursor, GAP, None)
+    return gap
+
+
 def count(cursor: sqlite3.Cursor, name: str, number: int) -> None:
     """Add to a counter; adding nothing writes nothing."""
     if number:
@@ -282,8 +296,13 @@ def _give_up(cursor: sqlite3.Cursor, over: int, keep: str) -> bool:
 
 
 def _widen_gap(cursor: sqlite3.Cursor, times: Sequence[int]) -> bool:
-    found = cursor.execute("SELECT value FROM fact WHERE name = ?", (GAP,)).fetchone()
-    old = Gap.parse(found[0]) if found else Gap(0, times[0], times[0])
+    found = _gap(cursor)
+    old = found or Gap(0, times[0], times[0])
     gap = Gap(old.dropped + len(times), min(old.first_us, *times), max(old.last_us, *times))
     put_fact(cursor, GAP, gap.text())
     return found is None
+
+
+def _gap(cursor: sqlite3.Cursor) -> Gap | None:
+    found = cursor.execute("SELECT value FROM fact WHERE name = ?", (GAP,)).fetchone()
+    return Gap.parse(found[0]) if found else None

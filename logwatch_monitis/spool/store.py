@@ -21,7 +21,7 @@ from logwatch_monitis.spool import outbox
 from logwatch_monitis.spool.connection import Connection, DamagedError, in_order, journal_of
 from logwatch_monitis.spool.damage import RECOVERED, Suspect, open_or_replace, open_present
 from logwatch_monitis.spool.directory import prepare_directory
-from logwatch_monitis.spool.events import MachineChanged, OutboxOverflowed
+from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
 from logwatch_monitis.spool.identity import machine_identity
 from logwatch_monitis.spool.rows import ENTRY, entries
 from logwatch_monitis.spool.values import (
@@ -206,12 +206,17 @@ class Spool:
         """
         now = str(self._now_us())
 
-        def work(cursor: sqlite3.Cursor) -> int:
+        def work(cursor: sqlite3.Cursor) -> tuple[int, Gap | None]:
             outbox.put_fact(cursor, _LAST_DELIVERY, now)
             outbox.put_fact(cursor, _LAST_ERROR, None)
-            return outbox.remove(cursor, sent)
+            return outbox.remove(cursor, sent), outbox.close_gap(cursor, self._limits)
 
-        return self._write(work) if sent else 0
+        if not sent:
+            return 0
+        removed, gap = self._write(work)
+        if gap:
+            self._events(OutboxDrained(gap.dropped, gap.first_us / 1e6, gap.last_us / 1e6))
+        return removed
 
     def failed(self, tried: Sequence[Entry], reason: str) -> None:
         """Count a failed attempt to deliver entries, and keep its reason for `summary`."""
@@ -252,12 +257,6 @@ class Spool:
     def set_fact(self, name: str, value: str | None) -> None:
         """Store a fact; None forgets it. What is known already costs no write."""
         self._write(lambda c: outbox.put_fact(c, name, value))
-
-    def close_gap(self, told: Gap) -> None:
-        """Forget a gap that the monitor was told of, unless it has grown since."""
-        with self._lock:
-            if self.fact(outbox.GAP) == told.text():
-                self.set_fact(outbox.GAP, None)
 
     def summary(self) -> Summary:
         """Return the spool in figures."""

@@ -93,7 +93,7 @@ class DeadLetter(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Logins given up because the outbox was full, since a gap was last closed.
+    """Logins given up because the outbox was full, until half of it was free again.
 
     Attributes:
         dropped: how many.
@@ -129,7 +129,7 @@ class Summary(NamedTuple):
         oldest_us: the time of the next entry's login; None when nothing waits.
         last_delivery_us: when something was last delivered; None for never.
         last_error: what the last failed delivery said; empty after a success.
-        gap: logins given up that the monitor has not been told of.
+        gap: logins given up while the outbox was full, until half of it is free again.
         disk_bytes: size of the database and its journal.
     """
 
