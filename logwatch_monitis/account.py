@@ -16,13 +16,13 @@ from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.link import Link
-from logwatch_monitis.output import visible
 from logwatch_monitis.renewal import Reading
 from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.sources.journal import LOG
 from logwatch_monitis.sources.journalctl import permission_error
 from logwatch_monitis.sources.tail import SourceStatus
 from logwatch_monitis.spool import Spool, Summary
+from logwatch_monitis.text import visible
 
 __all__ = ["Account", "about", "refuse_denied"]
 

@@ -21,7 +21,7 @@ from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.sending import limits_of, open_spool
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullError, Summary
 from logwatch_monitis.standin import StandIn
-from logwatch_monitis.words import counted
+from logwatch_monitis.text import counted
 
 __all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "read", "stays"]
 

@@ -22,6 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from logwatch_monitis.text import in_place, visible
+
 __all__ = [
     "DocumentError",
     "LockHeldError",
@@ -50,8 +52,8 @@ class LogwatchError(Exception):
         self.hint = hint
 
     def render(self) -> str:
-        """Return the text for standard error: one line, the hint behind it."""
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        """Return the text for standard error: one harmless line, the hint behind it."""
+        return visible(f"{self.message} ({self.hint})" if self.hint else self.message)
 
 
 class UsageError(LogwatchError):
@@ -126,15 +128,15 @@ class Problem:
     severity: str = "error"
 
     def render(self) -> str:
-        """Return ``path:line:column: error: message`` with the excerpt below it."""
+        """Return ``path:line:column: error: message`` with the excerpt below it, harmless."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
         head = f"{place}: {self.severity}: {self.message}"
         if not self.text:
-            return f"{head} ({self.hint})" if self.hint else head
-        margin = f"{self.line:5d} | "
-        pad = "".join("\t" if c == "\t" else " " for c in self.text[: self.column - 1])
-        carets = f"{' ' * 5} | {pad}{'^' * max(self.length, 1)} {self.hint}".rstrip()
-        return f"{head}\n{margin}{self.text}\n{carets}"
+            return visible(f"{head} ({self.hint})" if self.hint else head)
+        excerpt = "\t".join(map(in_place, self.text.split("\t")))
+        pad = "".join("\t" if c == "\t" else " " for c in excerpt[: self.column - 1])
+        carets = f"{pad}{'^' * max(self.length, 1)} {visible(self.hint)}".rstrip()
+        return f"{visible(head)}\n{self.line:5d} | {excerpt}\n{' ' * 5} | {carets}"
 
 
 class DocumentError(SetupError):
@@ -143,6 +145,10 @@ class DocumentError(SetupError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+    def render(self) -> str:
+        """Return the problems, each with its excerpt; what strangers wrote in them is harmless."""
+        return self.message
 
 
 def place_of(error: BaseException) -> str:

@@ -7,17 +7,15 @@ the original text, and it is plain ASCII.
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, TextIO
 
 from logwatch_monitis.login import Login, iso_time
+from logwatch_monitis.text import compact_json, csv_cell, csv_rows, cut, pad, visible, width
 
 __all__ = [
     "FORMATS",
@@ -25,13 +23,7 @@ __all__ = [
     "JsonLines",
     "Terminal",
     "Writer",
-    "csv_cell",
-    "csv_rows",
-    "cut",
     "json_line",
-    "pad",
-    "visible",
-    "width",
     "writer",
 ]
 
@@ -44,7 +36,6 @@ _KIND = _TITLES.index("KIND")
 _COLOURS = {"login": "32", "command": "33", "session": "36"}
 _MIN_DETAILS = 16
 _VERIFIED = '"verified":true,'
-_FORMULA = re.compile(r"""(^|[;,|])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 class Terminal(NamedTuple):
@@ -87,54 +78,6 @@ def _columns(stream: TextIO) -> int:
         return 80
 
 
-# -- text ----------------------------------------------------------------------------------------
-
-
-def visible(text: str) -> str:
-    r"""Return *text* with everything unprintable as ``\x1b``, ``\n``, ``\u202e``."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def width(text: str) -> int:
-    """Return how many columns of a terminal a printable *text* takes."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
-
-
-def pad(text: str, columns: int) -> str:
-    """Return *text* with blanks up to *columns*; a longer text stays whole."""
-    return text + " " * (columns - width(text))
-
-
-def cut(text: str, columns: int) -> str:
-    """Return what of *text* fits into *columns*, an ellipsis at its end if that is not all."""
-    if width(text) <= columns:
-        return text
-    while width(text) > columns - 1:
-        text = text[:-1]
-    return text + "…"
-
-
-def csv_cell(value: Any) -> str:
-    """Return *value* for a CSV cell that no spreadsheet takes for a formula.
-
-    A quote is put before what would begin one, behind separators too: a spreadsheet of another
-    country splits at other characters. See https://owasp.org/www-community/attacks/CSV_Injection.
-    """
-    if not isinstance(value, str):
-        return "" if value is None else _json(value)
-    return _FORMULA.sub(r"\1\2'\3", visible(value))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 # -- one login -----------------------------------------------------------------------------------
 
 
@@ -175,7 +118,7 @@ def json_line(login: Login) -> str:
 @lru_cache(maxsize=256)
 def _origin(srv: str, kind: str, machine: str, program: str) -> str:
     pairs = {"srv": srv, "kind": kind, "machine": machine, "program": program}
-    return _json(pairs)[1:-1] + ","
+    return compact_json(pairs)[1:-1] + ","
 
 
 def _fields(fields: Mapping[str, Any]) -> str:
@@ -183,7 +126,7 @@ def _fields(fields: Mapping[str, Any]) -> str:
     try:
         pairs = [f"{quote(key)}:{quote(value)}" for key, value in fields.items()]
     except TypeError:
-        return _json(dict(fields))
+        return compact_json(dict(fields))
     return f"{{{','.join(pairs)}}}"
 
 
@@ -285,18 +228,9 @@ class _Csv:
         self._sink.flush()
 
 
-def csv_rows(rows: Iterable[Sequence[str]]) -> str:
-    """Return cells, made safe by `csv_cell`, as lines of CSV."""
-    import csv
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def _csv_values(login: Login) -> list[Any]:
     record = login.as_dict()
-    tail = [_json(record["fields"]), login.path, login.offset, record["line"]]
+    tail = [compact_json(record["fields"]), login.path, login.offset, record["line"]]
     return [*(record[name] for name in _COLUMNS), *tail]
 
 

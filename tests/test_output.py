@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logwatch_monitis.login import Login
-from logwatch_monitis.output import Terminal, csv_cell, json_line, visible, width, writer
+from logwatch_monitis.output import Terminal, json_line, writer
+from logwatch_monitis.text import csv_cell, visible, width
 
 ALICE = Login(
     id="0" * 32,

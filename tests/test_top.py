@@ -17,7 +17,8 @@ from running import eventually
 
 from logwatch_monitis.cli.glance import Look, glance
 from logwatch_monitis.control import Control
-from logwatch_monitis.output import PLAIN, Terminal, width
+from logwatch_monitis.output import PLAIN, Terminal
+from logwatch_monitis.text import width
 
 NOW = time.time()
 

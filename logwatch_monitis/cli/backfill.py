@@ -20,7 +20,8 @@ from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.history import History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
-from logwatch_monitis.output import FORMATS, visible
+from logwatch_monitis.output import FORMATS
+from logwatch_monitis.text import visible
 
 if TYPE_CHECKING:
     from logwatch_monitis.backfill import Progress, Tally

@@ -24,8 +24,9 @@ from logwatch_monitis.errors import (
     NotPermittedError,
     StateError,
 )
-from logwatch_monitis.output import FORMATS, Terminal, visible
+from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.sshd_config import SILENT, read_log_settings
+from logwatch_monitis.text import visible
 
 _COLUMNS = ("about", "state", "message", "hint")
 _DENIED = " may not be read"

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from logwatch_monitis.cli.tables import ago
-from logwatch_monitis.output import Terminal, cut, pad, visible, width
+from logwatch_monitis.output import Terminal
+from logwatch_monitis.text import cut, pad, visible, width
 
 __all__ = ["Look", "glance"]
 

@@ -16,8 +16,16 @@ from typing import NoReturn
 
 import click
 
-from logwatch_monitis.cli.options import COMPLETE_VARIABLE, CONTEXT, PROGRAM, SuggestingGroup
+from logwatch_monitis.cli.options import (
+    COMPLETE_VARIABLE,
+    CONTEXT,
+    PROGRAM,
+    SuggestingGroup,
+    say,
+    tell,
+)
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, place_of
+from logwatch_monitis.text import visible
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
 
@@ -67,7 +75,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     if wanted:
         from logwatch_monitis import __version__
 
-        click.echo(f"{PROGRAM} {__version__}")
+        tell(f"{PROGRAM} {__version__}")
         ctx.exit()
 
 
@@ -122,7 +130,7 @@ def execute(arguments: Sequence[str]) -> int:
 
             traceback.print_exc()
         text, code = _explain(error)
-        click.echo(text, err=True)
+        say(*text.split("\n"))
     return code
 
 
@@ -158,8 +166,6 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _line(message: str) -> str:
-    from logwatch_monitis.output import visible
-
     return f"{PROGRAM}: {visible(message)}"
 
 

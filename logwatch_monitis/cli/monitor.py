@@ -22,7 +22,8 @@ from logwatch_monitis.monitis.lists import (
     decode_parameters,
     encode_parameters,
 )
-from logwatch_monitis.output import FORMATS, visible
+from logwatch_monitis.output import FORMATS
+from logwatch_monitis.text import visible
 
 _PARAMETER_COLUMNS = ("name", "displayName", "uom", "dataType")
 _MANY_MINUTES = 24 * 60

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from logwatch_monitis.errors import SetupError, UsageError, suggest
+from logwatch_monitis.text import visible
 
 __all__ = [
     "COMPLETE_VARIABLE",
@@ -23,6 +24,7 @@ __all__ = [
     "login_format",
     "say",
     "stdout",
+    "tell",
 ]
 
 PROGRAM = "logwatch-monitis"
@@ -79,9 +81,15 @@ def stdout() -> BinaryIO:
     return sys.stdout.buffer
 
 
-def say(message: str) -> None:
-    """Write one line to standard error."""
-    click.echo(message, err=True)
+def say(*lines: str) -> None:
+    """Write lines to standard error; whatever stands in them, none moves, colours or hides."""
+    for line in lines:
+        click.echo("\t".join(map(visible, line.split("\t"))), err=True)
+
+
+def tell(line: str) -> None:
+    """Write one such line to standard output."""
+    click.echo(visible(line))
 
 
 class Command(click.Command):

@@ -20,7 +20,7 @@ from logwatch_monitis.config import Config
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
-from logwatch_monitis.words import counted
+from logwatch_monitis.text import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")
 
@@ -83,10 +83,10 @@ def check(config_path: str | None, form: str | None, paths: Sequence[str], *, qu
     except DocumentError as error:
         if not _samples_only(error):
             raise
-        say(error.render())
+        say(*error.render().split("\n"))
         return 1
     for problem in rules.warnings:
-        say(problem.render())
+        say(*problem.render().split("\n"))
     if not quiet:
         _write_tally(rules, form)
     return 0
@@ -262,7 +262,7 @@ def _edit(draft: Path) -> None:
         except DocumentError as error:
             if not sys.stdin.isatty():
                 raise
-            say(error.render())
+            say(*error.render().split("\n"))
             click.confirm("Edit again?", default=True, abort=True, err=True)
         else:
             return

@@ -20,6 +20,7 @@ from logwatch_monitis.cli.options import (
     login_format,
     say,
     stdout,
+    tell,
 )
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import UsageError
@@ -87,9 +88,7 @@ def command(
     if not dry_run:
         from logwatch_monitis import daemon
 
-        return daemon.run(
-            configuration, reread=read, logs=paths, from_start=from_start, say=click.echo
-        )
+        return daemon.run(configuration, reread=read, logs=paths, from_start=from_start, say=tell)
     from logwatch_monitis import preview
 
     out = writer(

@@ -31,8 +31,9 @@ from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import Failure, History, Log, Piece, gather, group
 from logwatch_monitis.login import Login
-from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, visible, writer
+from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, writer
 from logwatch_monitis.syslog import local_zone
+from logwatch_monitis.text import visible
 
 
 def _one_word(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from logwatch_monitis import config, installing
-from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, say
+from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, say, tell
 from logwatch_monitis.config import DEFAULT_FILES, EMBEDDED, Config
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.errors import NotPermittedError, UnreachableError, UsageError
@@ -155,17 +155,17 @@ def _install(tree: Tree, choice: _Choice, program: str, *, running: bool) -> int
         wanted.append(Wanted(UNIT, installing.unit_text(program).encode()))
     done = tree.install(wanted)
     for path in done.changed:
-        click.echo(f"wrote {tree.path(path)}")
+        tell(f"wrote {tree.path(path)}")
     for path in done.left:
         say(f"left as it is, it was not written by setup or edited since: {tree.path(path)}")
     if not done.changed and not done.left:
-        click.echo("nothing to change")
+        tell("nothing to change")
     if running:
         installing.start(again=bool(done.changed))
-        click.echo(f"{PROGRAM} runs; {_page()}")
+        tell(f"{PROGRAM} runs; {_page()}")
     else:
-        click.echo("not started; where systemd runs: systemctl daemon-reload")
-        click.echo(f"  and: systemctl enable --now {PROGRAM}; without it: {program} run")
+        tell("not started; where systemd runs: systemctl daemon-reload")
+        tell(f"  and: systemctl enable --now {PROGRAM}; without it: {program} run")
     return 1 if done.left else 0
 
 
@@ -191,9 +191,9 @@ def _remove(tree: Tree, *, running: bool, purge: bool) -> int:
     if running:
         installing.reload_units()
     for path in done.changed:
-        click.echo(f"removed {tree.path(path)}")
+        tell(f"removed {tree.path(path)}")
     for path in done.left:
         say(f"left, it was edited (--purge removes it): {tree.path(path)}")
     if not done.changed and not done.left:
-        click.echo("nothing to remove")
+        tell("nothing to remove")
     return 1 if done.left else 0

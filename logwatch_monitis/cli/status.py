@@ -15,7 +15,8 @@ from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import ago, as_json, clock_time, table, write, write_records
 from logwatch_monitis.control import ask
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.output import FORMATS, Terminal, visible
+from logwatch_monitis.output import FORMATS, Terminal
+from logwatch_monitis.text import visible
 
 _SOURCE_COLUMNS = ("log", "state", "position", "size", "lag", "last_line", "last_login")
 _OK = 200

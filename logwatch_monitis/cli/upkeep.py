@@ -18,7 +18,8 @@ from logwatch_monitis.cli.tables import write, write_record
 from logwatch_monitis.config import EMBEDDED, Config
 from logwatch_monitis.credentials import read_secret_file
 from logwatch_monitis.errors import LockHeldError, StateError, UnreachableError, UsageError
-from logwatch_monitis.output import FORMATS, visible
+from logwatch_monitis.output import FORMATS
+from logwatch_monitis.text import visible
 
 __all__ = ["backup", "forget", "password"]
 

@@ -11,6 +11,7 @@ from logwatch_monitis.grammar.jsonread import JsonReader
 from logwatch_monitis.grammar.notation import parse_line
 from logwatch_monitis.grammar.rules import Match, PatternFile, Rule, RuleSet
 from logwatch_monitis.grammar.tree import MAX_MESSAGE
+from logwatch_monitis.text import in_place
 
 __all__ = ["Explanation", "Span", "explain"]
 
@@ -52,7 +53,7 @@ class Explanation:
 
     def excerpt(self) -> str:
         """Return the message and below it either the fields' names or a caret at the miss."""
-        lines = [f"   | {_shown(self.message)}"]
+        lines = [f"   | {in_place(self.message)}"]
         if self.miss:
             pad, carets = " " * self.miss.position, "^" * self.miss.length
             lines.append(f"   | {pad}{carets} {self.miss.message}")
@@ -162,8 +163,3 @@ def _misses(candidate: _Candidate, message: str) -> Iterator[tuple[str, Miss]]:
         miss = interpret.trace(parse_line(line), message)
         if miss:
             yield line.strip(), miss
-
-
-def _shown(message: str) -> str:
-    """Return *message* with every character that could move the cursor shown as one stand-in."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)

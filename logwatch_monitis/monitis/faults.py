@@ -19,6 +19,7 @@ The texts hold the server's words, made inert and short; never a key, a token or
 from __future__ import annotations
 
 from logwatch_monitis.errors import MonitorError, UnreachableError
+from logwatch_monitis.text import cut, visible
 
 __all__ = [
     "BusyError",
@@ -105,5 +106,4 @@ def inert(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return a stranger's text fit for a log line: short, printable, without our secrets."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return cut(visible(" ".join(text.split())), _LONGEST)

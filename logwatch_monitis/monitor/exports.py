@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logwatch_monitis.login import iso_time
 from logwatch_monitis.monitis.wire import render_json, render_xml
+from logwatch_monitis.text import csv_cell, csv_rows
 
-from .inert import cell
 from .views import Login
 
 __all__ = ["FORMATS", "Format", "login_records"]
@@ -49,17 +47,14 @@ def _csv(records: Records, noun: str) -> bytes:
     columns = list(dict.fromkeys(name for record in records for name in record))
     if noun == "login":
         columns = list(_COLUMNS)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([cell(column) for column in columns])
-    writer.writerows([[_cell(record.get(name)) for name in columns] for record in records])
-    return text.getvalue().encode("utf-8", "replace")
+    cells = [[_cell(record.get(name)) for name in columns] for record in records]
+    return csv_rows([[csv_cell(column) for column in columns], *cells], "\r\n").encode()
 
 
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return _WORDS[value]
-    return cell(value) if isinstance(value, str) else str(value)
+    return csv_cell(value)
 
 
 def _xml(records: Records, noun: str) -> bytes:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from logwatch_monitis.text import cut, numbered
+
 from .asked import FILTERS, VERIFIED, Asked, address
 from .dashboard import AHEAD_MS, PERIODS, Dashboard
-from .inert import shortened, visible
 from .spans import DAY, HOUR, named
 from .views import Login
 
@@ -60,7 +61,7 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
     templates.filters.update(
         also=lambda query, **values: {**query, **values},
         iso=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z",
-        short=lambda text: shortened(visible(text), LONGEST),
+        short=lambda text: cut(numbered(text), LONGEST),
         utc=lambda ms: f"{_moment(ms):%Y-%m-%d %H:%M:%S} UTC",
         at=lambda ms, zone: f"{_local(ms, zone):%Y-%m-%d %H:%M:%S}",
         minute=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%MZ}",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from logwatch_monitis.seams import Event
-from logwatch_monitis.words import counted
+from logwatch_monitis.text import counted
 
 __all__ = [
     "MachineChanged",
