@@ -19,6 +19,7 @@ from logwatch_monitis.monitis.client import MonitisClient, Monitor
 from logwatch_monitis.monitis.faults import (
     BusyError,
     DeniedError,
+    ForbiddenError,
     NameTakenError,
     NoSuchMonitorError,
     RefusedError,
@@ -164,7 +165,7 @@ def test_token_is_renewed_once(server, connect):
         (answer(200, {"error": "Invalid api key"}), DeniedError, "Invalid api key"),
         (answer(403, {"error": "Authentication failure"}), DeniedError, "Authentication failure"),
         (answer(200, {"status": "Invalid checksum"}), DeniedError, "Invalid checksum"),
-        (answer(403, {"error": "no"}), DeniedError, "no"),
+        (answer(403, {"error": "no"}), ForbiddenError, "no"),
         (answer(200, "<error>Invalid api key</error>"), DeniedError, "Invalid api key"),
         (answer(200, {"status": "Invalid monitorId"}), NoSuchMonitorError, "Invalid monitorId"),
         (answer(200, {"status": "monitorNameExists"}), NameTakenError, "monitorNameExists"),

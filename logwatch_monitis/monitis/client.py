@@ -17,14 +17,16 @@ from .batch import ADD_RESULTS, FORGET_USER, Result, encode_additional, encode_b
 from .faults import BusyError, TokenExpiredError, UnclearError
 from .inbound import API_PATH, CUSTOM_PATH
 from .lists import Parameter, encode_parameters, encode_results
+from .replies import Bound, bound_of
 from .signature import checksum
 
 __all__ = ["MonitisClient", "Monitor"]
 
 TOKEN_SECONDS = 12 * 3600
+LONGEST_ID = 100
 VERSION = "2"
 
-Reader = Callable[[Reply, float, tuple[str, ...]], Any]
+Reader = Callable[[Reply, float, tuple[str, ...], Bound], Any]
 
 
 class Monitor(NamedTuple):
@@ -109,9 +111,9 @@ class MonitisClient:
             params = {"action": "authToken", "secretkey": self._secret_key}
             value = self._get(params, path=API_PATH)
             token = value.get("authToken") if isinstance(value, dict) else None
-            if not token:
+            if not token or not isinstance(token, str):
                 raise BusyError("the answer holds no token")
-            self._token = str(token)
+            self._token = token
             self._token_until = self._clock.monotonic() + TOKEN_SECONDS
         return self._token
 
@@ -126,13 +128,18 @@ class MonitisClient:
             rows: list[Any] = [{x.tag: x.text for x in row} for row in value.iter("monitor")]
         else:
             rows = _objects(value)
+        for row in rows:
+            row["id"] = _identifier(row["id"]) if row.get("id") else ""
         return [Monitor(*(str(row.get(x) or "") for x in Monitor._fields)) for row in rows]
 
     def monitor_info(self, monitor_id: str, *, hidden: bool = True) -> dict[str, Any]:
         """Return what getMonitorInfo says, names as in the protocol; *hidden* parameters too."""
         params = {"action": "getMonitorInfo", "monitorId": monitor_id}
         value = self._get(params | ({} if hidden else {"excludeHidden": "true"}))
-        return value if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            return {}
+        _objects(value.get("resultParams") or [])
+        return value
 
     def results(self, monitor_id: str, day: date, timezone: int = 0) -> list[dict[str, Any]]:
         """Return the results of one day, *timezone* minutes east of GMT."""
@@ -168,10 +175,7 @@ class MonitisClient:
             "tag": tag,
             "resultParams": encode_parameters(parameters),
         }
-        monitor_id = self._post(params | more)
-        if not monitor_id:
-            raise BusyError("the answer holds no id of the new monitor")
-        return str(monitor_id)
+        return _identifier(self._post(params | more))
 
     def edit_monitor(self, monitor_id: str, **changes: str) -> None:
         """Change what is given, by the protocol's names such as ``name`` or ``tag``."""
@@ -189,7 +193,10 @@ class MonitisClient:
 
     def forget_user(self, user: str) -> int:
         """Erase all results of a person at our own monitor; return how many there were."""
-        return int(self._post({"action": FORGET_USER, "user": user}) or 0)
+        erased = self._post({"action": FORGET_USER, "user": user}) or 0
+        if not isinstance(erased, int):
+            raise BusyError("the answer does not say how many results were erased")
+        return erased
 
     def add_additional(
         self, monitor_id: str, checktime: int, objects: Sequence[Mapping[str, Any]]
@@ -255,7 +262,8 @@ class MonitisClient:
             reply = self._transport.send(method, self._url + path, params)
             self.ours = is_ours(reply.headers)
             secrets = (self._secret_key, self._api_key, self._token)
-            return read(reply, self._clock.now(), secrets)
+            bound = bound_of(method, params.get("action", ""))
+            return read(reply, self._clock.now(), secrets, bound)
         except MonitorError as error:
             # Who answers next may be another server, and must not be sent what only ours knows.
             # A no without our header may come from something in between, and is no sign either.
@@ -269,3 +277,11 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise BusyError("the answer is no list")
     return value
+
+
+def _identifier(value: object) -> str:
+    """Return the id of a monitor, which is sent back with every request."""
+    usable = isinstance(value, int | str) and not isinstance(value, bool)
+    if usable and 0 < len(text := str(value)) <= LONGEST_ID:
+        return text
+    raise BusyError("the answer holds no id of a monitor")

@@ -50,11 +50,13 @@ class Call:
     Attributes:
         deadline: when its time is over, by the monotonic clock.
         ended: why it was cut, empty for not.
+        connected: the request had a connection, and may have reached the server.
     """
 
     def __init__(self, seconds: float) -> None:
         self.deadline = time.monotonic() + seconds
         self.ended = ""
+        self.connected = False
         self._handle: Handle | None = None
         self._lock = threading.Lock()
 

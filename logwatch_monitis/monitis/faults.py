@@ -4,7 +4,8 @@
 
     MonitorError
     ├── UnreachableError           try again: no connection, time-out, TLS
-    │   └── BusyError              try again: 5xx, 429, a web page, an empty or broken answer
+    │   ├── BusyError              try again: 5xx, 429, a web page, an empty or broken answer
+    │   └── AnswerLostError        try again: it was connected, and no whole answer came
     ├── TokenExpiredError          ask for a new token
     ├── NoSuchMonitorError         find or create the monitor again
     ├── NameTakenError             a monitor of that name exists already
@@ -12,6 +13,7 @@
     │   └── UnknownActionError     the server does not know what was asked
     ├── UnclearError               not taken, for a reason of the server's own
     └── DeniedError                stop and tell: keys, signature
+        └── ForbiddenError         a 403 in words that do not name the keys
 
 The texts hold the server's words, made inert and short; never a key, a token or a query.
 """
@@ -22,8 +24,10 @@ from logwatch_monitis.errors import MonitorError, UnreachableError
 from logwatch_monitis.text import cut, visible
 
 __all__ = [
+    "AnswerLostError",
     "BusyError",
     "DeniedError",
+    "ForbiddenError",
     "NameTakenError",
     "NoSuchMonitorError",
     "RefusedError",
@@ -32,9 +36,13 @@ __all__ = [
     "UnknownActionError",
     "classify",
     "inert",
+    "may_lie_in_content",
 ]
 
 _LONGEST = 200
+
+# Of what these statuses complain is never what was sent: proof, time, rate, a network's own log-in.
+_NOT_CONTENT = frozenset({401, 407, 408, 425, 429, 503, 511})
 
 
 class BusyError(UnreachableError):
@@ -42,11 +50,27 @@ class BusyError(UnreachableError):
 
     Attributes:
         retry_after: for how many seconds the server wants to be left alone; None if it is silent.
+        status: of HTTP.
+        words: what the body said, inert and short; empty where the message says it.
     """
 
-    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        retry_after: float | None = None,
+        status: int = 200,
+        words: str = "",
+    ) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
+        self.status = status
+        self.words = words
+
+
+class AnswerLostError(UnreachableError):
+    """Raised when a request went out and no answer came back that can be used."""
 
 
 class TokenExpiredError(MonitorError):
@@ -80,6 +104,10 @@ class DeniedError(MonitorError):
         super().__init__(message, "check the api key and the secret key")
 
 
+class ForbiddenError(DeniedError):
+    """Raised for a 403 in words that do not name the keys: a firewall may forbid one request."""
+
+
 # The first row counts of which one text occurs. Only the texts of our own server and a few of the
 # service's are known, so this looks for their essential words; anything else is unclear.
 _MEANINGS: tuple[tuple[type[MonitorError], tuple[str, ...]], ...] = (
@@ -100,6 +128,14 @@ def classify(message: str) -> type[MonitorError]:
         if any(word in text for word in words):
             return kind
     return UnclearError
+
+
+def may_lie_in_content(error: Exception) -> bool:
+    """Tell whether a request may have failed because of what is in it: another one may pass."""
+    if isinstance(error, BusyError):
+        return error.status not in _NOT_CONTENT and error.retry_after is None
+    refusals = RefusedError | UnclearError | ForbiddenError | AnswerLostError
+    return isinstance(error, refusals) and not isinstance(error, UnknownActionError)
 
 
 def inert(text: str, secrets: tuple[str, ...] = ()) -> str:

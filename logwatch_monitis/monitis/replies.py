@@ -4,18 +4,62 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-__all__ = ["MAX_REPLY", "element_value", "parse_json", "parse_xml", "render_json", "render_xml"]
+__all__ = [
+    "MAX_REPLY",
+    "Bound",
+    "bound_of",
+    "element_value",
+    "parse_json",
+    "parse_xml",
+    "render_json",
+    "render_xml",
+]
 
 MAX_REPLY = 16 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_TAGS = 20_000
+
+
+class Bound(NamedTuple):
+    """How large an answer may be, looked at before it is parsed.
+
+    Parsed, an answer takes many times its length: an empty object is two bytes of JSON, and 64 in
+    memory.
+
+    Attributes:
+        size: bytes.
+        rows: objects and arrays.
+        values: members of objects and arrays.
+    """
+
+    size: int = MAX_REPLY
+    rows: int = 250_000
+    values: int = 4_000_000
+
+
+_WRITE = Bound(64 * 1024, 1_000, 10_000)
+_LIST = Bound(1024 * 1024, 10_000, 100_000)
+_BOUNDS: Mapping[str, Bound] = {
+    "authToken": _WRITE,
+    "getMonitorResults": Bound(),
+    "getReport": Bound(),
+    "getAdditionalResults": Bound(),
+}
+
+
+def bound_of(method: str, action: str) -> Bound:
+    """Return the bound of an answer: that of a write, of a list, or of a read of many results."""
+    return _WRITE if method == "POST" else _BOUNDS.get(action, _LIST)
+
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 _NOT_NAME = re.compile(r"[^\w.-]|^(?=[^A-Za-z_])", re.ASCII)
 
 
@@ -57,33 +101,55 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_json(body: bytes) -> Any:
-    """Return the value of an untrusted JSON body.
+def parse_json(body: bytes, bound: Bound = Bound()) -> Any:  # noqa: B008 - immutable
+    """Return the value of an untrusted JSON body; half a surrogate pair becomes U+FFFD.
 
     Raises:
-        ValueError: not JSON, longer than `MAX_REPLY`, or nested too deeply.
+        ValueError: not JSON, beyond its bound, nested too deeply, with a name twice in one object,
+            or with an integer of thousands of digits.
     """
-    if len(body) > MAX_REPLY:
+    rows, values = body.count(b"{") + body.count(b"["), body.count(b",")
+    if len(body) > bound.size or rows > bound.rows or values > bound.values:
         raise ValueError("the answer is too long")
     try:
-        return json.loads(body)
+        value = json.loads(body, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
+    return _whole(value) if _HALF_PAIR.search(body) else value
 
 
-def parse_xml(body: bytes) -> Element:
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these members; of two of one name nobody knows which one counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _whole(value: Any) -> Any:
+    """Return *value* such that every text in it can be encoded."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_whole(name): _whole(inner) for name, inner in value.items()}
+    return value
+
+
+def parse_xml(body: bytes, bound: Bound = Bound()) -> Element:  # noqa: B008 - immutable
     """Return the root of an untrusted XML body.
 
     Raises:
-        ValueError: not XML, longer than `MAX_REPLY`, nested deeper than `MAX_DEPTH`, or with a
-            document type, which is where entities that grow or read files would be declared.
+        ValueError: not XML, beyond its bound or `MAX_TAGS`, nested deeper than `MAX_DEPTH`, or with
+            a document type, which is where entities that grow or read files would be declared.
     """
-    if len(body) > MAX_REPLY:
+    if len(body) > bound.size or body.count(b"<") > MAX_TAGS:
         raise ValueError("the answer is too long")
     reader = _Reader()
     try:
         reader.parser.Parse(body, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # the latter for an unknown encoding
         raise ValueError(f"the answer is no XML: {error}") from None
     return reader.builder.close()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import logging
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -19,22 +21,35 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, IncompleteRead, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    IncompleteRead,
+    LocationValueError,
+    ReadTimeoutError,
+)
 
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.seams import Reply
 
 from .deadline import Deadlines, Handle, current_call
+from .faults import AnswerLostError
 from .lists import encode_cell
-from .replies import MAX_REPLY
+from .replies import bound_of
 
 __all__ = ["RequestsTransport"]
 
+MAX_INTERIM = 10
+
+# It tells of odd headers with a traceback and the whole address, secret key included.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+
+_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError, OverflowError)
 _HEADERS = {
     "User-Agent": f"logwatch-monitis/{VERSION}",
     "Accept": "*/*",
-    "Accept-Encoding": "identity",  # nothing to unpack, so nothing that can explode
+    "Accept-Encoding": "identity",
 }
 _FORM = _HEADERS | {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -43,8 +58,9 @@ class RequestsTransport:
     """One pool of kept-alive connections; may be used from several threads.
 
     Nothing comes from the environment: no proxy, no netrc. Certificates are verified against the
-    system's authorities and those of certifi. Redirects are not followed, cookies not kept, answers
-    not decompressed; no request is repeated.
+    system's authorities and those of certifi. Redirects are not followed, cookies not kept; no
+    request is repeated. Compression is not asked for; gzip and deflate that come nevertheless are
+    unpacked up to what the answer may hold.
     """
 
     def __init__(
@@ -79,26 +95,28 @@ class RequestsTransport:
 
         Raises:
             UnreachableError: no complete reply came, or a redirect. The text says why, and of the
-                address no more than the host.
+                address no more than the host; an AnswerLostError if the request went out.
         """
+        size = bound_of(method, params.get("action", "")).size
         with self._deadlines.call() as call:
             try:
-                reply = self._exchange(_prepare(method, url, params))
+                reply = self._exchange(_prepare(method, url, params), size)
                 # To the parser the end of a connection that was cut is the end of a header.
                 if not call.ended:
                     return reply
                 reason = call.ended
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            except _ERRORS as error:
                 reason = call.ended or self._reason(error)
         # Raised out here so that it carries no context: those errors hold the keys in the address.
-        raise UnreachableError(f"{urlsplit(url).hostname}: {reason}")
+        kind = AnswerLostError if call.connected else UnreachableError
+        raise kind(f"{urlsplit(url).hostname}: {reason}")
 
     def close(self) -> None:
         """Close the connections; an exchange under way ends at once with UnreachableError."""
         self._deadlines.close()
         self._session.close()
 
-    def _exchange(self, request: requests.PreparedRequest) -> Reply:
+    def _exchange(self, request: requests.PreparedRequest, size: int) -> Reply:
         response = self._session.send(
             request,
             stream=True,
@@ -107,7 +125,7 @@ class RequestsTransport:
             proxies=self._proxies,
         )
         with contextlib.closing(response):
-            return _read(response)
+            return _read(response, size)
 
     def _reason(self, error: Exception) -> str:
         causes = list(_causes(error))
@@ -138,14 +156,23 @@ _REASONS: Mapping[type[BaseException], str] = {
     IncompleteRead: "the answer broke off",
     http.client.IncompleteRead: "the answer broke off",
     http.client.HTTPException: "the answer is not HTTP",
+    requests.exceptions.InvalidURL: "its address cannot be used",
+    LocationValueError: "its address cannot be used",
     OSError: "{cause.strerror}",
+    HTTPError: "the answer is not HTTP",
+    ValueError: "the answer is not HTTP",
+    OverflowError: "the answer is not HTTP",
 }
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error* and whatever it wraps, by any of the ways that the packages use."""
+    """Yield *error* and whatever it wraps, by any of the ways that the packages use.
+
+    The wrappers of requests are left out: each of them is an OSError, without a reason.
+    """
     if error is not None:
-        yield error
+        if not isinstance(error, requests.RequestException) or type(error) in _REASONS:
+            yield error
         for inner in (*error.args, getattr(error, "reason", None), error.__cause__):
             if isinstance(inner, BaseException):
                 yield from _causes(inner)
@@ -161,24 +188,69 @@ def _prepare(method: str, url: str, params: Mapping[str, str]) -> requests.Prepa
     return request
 
 
-def _read(response: requests.Response) -> Reply:
+def _read(response: requests.Response, size: int) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.is_redirect:
-        target = urlsplit(headers["location"])
-        where = (
-            f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
-            if target.netloc
-            else "elsewhere"
-        )
+        where = _origin(headers["location"])
         raise _UnusableError(f"redirects to {where[:200]!r}, which is not followed")
-    if headers.get("content-encoding", "identity") != "identity":
+    coding = headers.get("content-encoding", "identity").strip().lower() or "identity"
+    if coding not in _WINDOW_BITS:
         raise _UnusableError("the answer is compressed, which was not asked for")
-    body = response.raw.read(MAX_REPLY + 1, decode_content=False)
-    if len(body) > MAX_REPLY:
-        raise _UnusableError(f"the answer is longer than {MAX_REPLY} bytes")
-    if len(body) < int(headers.get("content-length", 0)):
+    body = response.raw.read(size + 1, decode_content=False)
+    if len(body) <= size and len(body) < _promised(headers):
         raise _UnusableError("the answer broke off")
+    if _WINDOW_BITS[coding]:
+        body = _unpacked(body, _WINDOW_BITS[coding], size)
+    if len(body) > size:
+        raise _UnusableError(f"the answer is longer than {size} bytes")
     return Reply(response.status_code, headers, body)
+
+
+def _origin(location: str) -> str:
+    """Return scheme and host of a redirect's target, without the user's part."""
+    try:
+        target = urlsplit(location)
+    except ValueError:
+        return "elsewhere"
+    host = target.netloc.rpartition("@")[2]
+    return f"{target.scheme}://{host}" if host else "elsewhere"
+
+
+def _promised(headers: Mapping[str, str]) -> int:
+    """Return the length that the header promises, 0 for none or for nonsense."""
+    text = headers.get("content-length", "")
+    return int(text[:18]) if text.isascii() and text.isdigit() else 0
+
+
+_WINDOW_BITS = {"identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+def _unpacked(body: bytes, window_bits: int, size: int) -> bytes:
+    """Return the body unpacked, cut off one byte beyond *size*.
+
+    Raises:
+        _UnusableError: it is damaged or incomplete.
+    """
+    unpacker = zlib.decompressobj(window_bits)
+    try:
+        unpacked = unpacker.decompress(body, size + 1)
+    except zlib.error:
+        raise _UnusableError("the answer is compressed, and damaged") from None
+    if not unpacker.eof and len(unpacked) <= size:
+        raise _UnusableError("the answer broke off")
+    return unpacked
+
+
+class _Response(http.client.HTTPResponse):
+    """Passes over interim answers such as 103 Early Hints; the standard library knows only 100."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM):
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 < line[1] < 200 or line[1] == http.HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004
+                return line
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("too many interim answers")
 
 
 class _Watched:
@@ -187,6 +259,7 @@ class _Watched:
     _dns_host: str
     port: int
     timeout: float | None
+    sock: socket.socket | None
     _handle: Handle | None = None
 
     def _new_conn(self) -> socket.socket:
@@ -225,10 +298,22 @@ class _Watched:
         if call and self._handle:
             call.hold(self._handle)
 
+    def connect(self) -> None:
+        """Connect, TLS included, and note that from here on the request may have an effect."""
+        super().connect()  # type: ignore[misc]
+        self._note_connected()
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request; over a kept connection this is where the exchange meets it."""
         self._announce()
+        if self.sock is not None:
+            self._note_connected()
         super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _note_connected(self) -> None:
+        call = current_call()
+        if call:
+            call.connected = True
 
     def close(self) -> None:
         """Close, and let go of the second hold, or the other side would not see an end."""
@@ -237,11 +322,11 @@ class _Watched:
 
 
 class _Connection(_Watched, HTTPConnection):
-    pass
+    response_class = _Response
 
 
 class _SecureConnection(_Watched, HTTPSConnection):
-    pass
+    response_class = _Response
 
 
 class _Pool(HTTPConnectionPool):
