@@ -15,6 +15,7 @@ from logwatch_monitis.config import Ignore
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
+from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Clock, Event, Events
 from logwatch_monitis.sources.journal import LOG, Journal, JournalChunk
@@ -25,6 +26,7 @@ from logwatch_monitis.spool import Position, Spool, SpoolDamagedError
 from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
+from logwatch_monitis.waiting import Waiting
 
 __all__ = ["Agent", "ReadingPaused", "ReadingResumed"]
 
@@ -32,10 +34,11 @@ TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
 LOOK_AT_MOST_S = 1.0
 """Logs that are written to all the time must not keep the agent from everything else."""
-PROOF_S = 0.6
-"""So long a file's logins wait for the journal's account of them, which proves who wrote them:
-journald tells of what it was sent within a quarter of a second."""
-_PROVED_KEPT = 1000
+ACCOUNT_US = 600_000
+"""So long a file's login waits for the journal's account of it, which proves who wrote it, in
+microseconds: journald tells of what it was sent within a quarter of a second. Where that account
+waits for its own proof (`logwatch_monitis.provenance`), the file's waits with it."""
+_TOLD_KEPT = 1000
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
 
@@ -67,6 +70,25 @@ class LogState:
     size: int = 0
     last_line: float | None = None
     last_login: float | None = None
+    blocks: int = 0
+    accounts: Waiting[Login] = field(default_factory=lambda: Waiting(ACCOUNT_US))
+    _marks: deque[tuple[int, Position]] = field(default_factory=deque)
+
+    def mark(self, position: Position, oldest: int | None) -> None:
+        """Note how far the last block has led; block *oldest* holds what waits longest."""
+        if oldest is None:
+            self._marks.clear()
+        self._marks.append((self.blocks, position))
+
+    def settled(self, oldest: int | None) -> Position | None:
+        """Return the last position that lies behind nothing that waits, if there is a new one.
+
+        What waits is read again after a restart; what was taken meanwhile is known by its id.
+        """
+        position = None
+        while self._marks and (oldest is None or self._marks[0][0] < oldest):
+            position = self._marks.popleft()[1]
+        return position
 
 
 @dataclass(slots=True)
@@ -132,7 +154,8 @@ class Agent:
         self._held = _Held()
         self._paused = False
         self._positions_at = clock.monotonic()
-        self._proved: deque[int | None] = deque(maxlen=_PROVED_KEPT)
+        self._told: deque[int | None] = deque(maxlen=_TOLD_KEPT)
+        self._provenance = Provenance()
         self.refusals = Refusals(clock, events)
         self.logs: dict[str, LogState] = {}
         self.events_by_rule: Counter[str] = Counter()
@@ -164,7 +187,7 @@ class Agent:
         if self._paused and not self._flush():
             return False
         more = self._read()
-        self._await_proof()
+        self._settle()
         if self._held.logins and not self._flush():
             return False
         self.refusals.tell()
@@ -189,36 +212,57 @@ class Agent:
             seen.add(chunk.log)
         return more
 
-    def _read_journal(self, *, waiting: bool = False) -> bool:
-        """Take what the journal has, or much of it; return whether it has more.
-
-        While files' logins are *waiting* for it, nothing is committed.
-        """
+    def _read_journal(self) -> bool:
+        """Take what the journal has, or much of it; return whether it has more."""
         if self._journal is None:
             return False
         for chunk in self._journal.read():
             self._take(chunk)
             self._journal.confirm()
-            if not waiting and self._is_due() and not self._flush():
+            if self._is_due() and not self._flush():
                 break
         return self._journal.pending
 
-    def _await_proof(self) -> None:
-        """Wait a moment for the journal's account of what files have just told."""
-        end = self._clock.monotonic() + PROOF_S
-        while self._journal and self._journal.reading and self._unproved():
-            left = end - self._clock.monotonic()
-            if left <= 0 or self._paused or not self._journal.wait(left):
-                return
-            self._read_journal(waiting=True)
+    @property
+    def patience(self) -> float:
+        """After how many seconds a `step` decides what waits; infinite if nothing waits."""
+        now, both = self._clock.monotonic(), self._told_of_both()
+        files = (state.accounts.patience(now, both) for state in self.logs.values())
+        return min(self._provenance.waiting.patience(now), *files, float("inf"))
 
-    def _unproved(self) -> bool:
-        """Tell whether a login that this machine has just written to a file is not proved yet."""
+    def _told_of_both(self) -> set[int | None]:
+        """Return the keys of the journal's accounts that wait for their own proof."""
+        return {key_of(login) for login in self._provenance.logins}
+
+    def _settle(self) -> None:
+        """Give out what has come to be proved, or has waited long enough."""
+        now = self._clock.monotonic()
+        self._decide(self._provenance.overdue(now))
+        reading, both = self._journal is not None and self._journal.reading, self._told_of_both()
+        for state in self.logs.values():
+            for key in map(key_of, list(state.accounts)):
+                if not reading or key in self._told:
+                    self._keep(state.accounts.drop(key))
+            self._keep(state.accounts.overdue(now, both))
+
+    def _decide(self, decided: Decided) -> None:
+        """Take what the journal decides of its logins."""
+        logins, refused = decided
+        self.refusals.note(refused)
+        self._told.extend(map(key_of, logins))
+        if logins:
+            self.logs[LOG].last_login = logins[-1].time / 1e6
+            self._keep(logins)
+
+    def _may_be_proved(self, login: Login) -> bool:
+        """Tell whether the journal may give an account of a login that a file has told of."""
         recent = self._clock.now() * 1e6 - WITHIN_US
-        return any(
-            key_of(login) not in self._proved
-            for login in self._held.logins
-            if not login.verified and login.time > recent and login.machine == self._machine
+        return (
+            self._journal is not None
+            and self._journal.reading
+            and login.time > recent
+            and login.machine == self._machine
+            and key_of(login) not in self._told
         )
 
     def _is_due(self) -> bool:
@@ -242,24 +286,38 @@ class Agent:
             scanner.ordinals = Ordinals()
         if chunk.offset == 0 and isinstance(chunk, Chunk):
             scanner.timeline = self._timeline(chunk.path)
-        logins = scanner.feed(chunk.data, chunk.offset)
+        state.blocks += 1
+        logins: Sequence[Login] = scanner.feed(chunk.data, chunk.offset)
         if isinstance(chunk, JournalChunk):
-            logins = self._approved(chunk, logins)
+            logins = self._judged(state, chunk, logins)
+        elif logins:
+            state.last_login = logins[-1].time / 1e6
+            self._keep(self._sure(state, logins))
         self._seen(chunk.data, logins)
         state.last_line = self._clock.now()
-        if logins:
-            state.last_login = logins[-1].time / 1e6
-            self._keep(logins)
         self._hold(chunk.log, chunk.checkpoint)
         self._held.size += len(chunk.data)
         state.size += len(chunk.data)
 
-    def _approved(self, chunk: JournalChunk, found: Sequence[Login]) -> list[Login]:
-        """Return the logins of journal entries whose origin is proved; the others are refused."""
-        logins, refused = chunk.entries.approve(found)
-        self.refusals.note(refused)
-        self._proved.extend(map(key_of, logins))
-        return logins
+    def _judged(
+        self, state: LogState, chunk: JournalChunk, found: Sequence[Login]
+    ) -> Sequence[Login]:
+        """Take what entries of the journal decide, and return those logins."""
+        self._provenance.waiting.begin(state.blocks, self._clock.monotonic())
+        decided = self._provenance.decide(chunk.entries, found)
+        self._decide(decided)
+        return decided.logins
+
+    def _sure(self, state: LogState, found: Sequence[Login]) -> list[Login]:
+        """Return a file's logins but for those that wait for the journal's account of them."""
+        state.accounts.begin(state.blocks, self._clock.monotonic())
+        sure = []
+        for login in found:
+            if self._may_be_proved(login):
+                state.accounts.add(key_of(login), login, login.time)
+            else:
+                sure.append(login)
+        return sure
 
     def _timeline(self, path: str) -> Timeline:
         """Return the clock of a file met at its first byte: what it holds already may be old."""
@@ -269,7 +327,7 @@ class Agent:
                 timeline.catch_up(file_years(path, self._zone), Path(path).stat().st_size)
         return timeline
 
-    def _keep(self, logins: list[Login]) -> None:
+    def _keep(self, logins: Sequence[Login]) -> None:
         kept = [login for login in logins if not self._ignore(login)]
         if kept and not self._held.logins:
             self._held.since = self._clock.monotonic()
@@ -289,12 +347,23 @@ class Agent:
 
     def _hold(self, log: str, checkpoint: str) -> None:
         state = self.logs.get(log)
-        ordinals = state.scanner.ordinals.save() if state else self._ordinals.get(log, "")
-        self._held.positions[log] = Position(checkpoint, ordinals)
+        if state is None:
+            self._held.positions[log] = Position(checkpoint, self._ordinals.get(log, ""))
+        else:
+            position = Position(checkpoint, state.scanner.ordinals.save())
+            state.mark(position, self._oldest(log, state))
+
+    def _oldest(self, log: str, state: LogState) -> int | None:
+        """Return the block of a log that holds what waits longest; None if nothing waits."""
+        oldest = [state.accounts.oldest, self._provenance.waiting.oldest if log == LOG else None]
+        return min((block for block in oldest if block is not None), default=None)
 
     def _flush(self) -> bool:
         try:
             held = self._held
+            for log, state in self.logs.items():
+                if position := state.settled(self._oldest(log, state)):
+                    held.positions[log] = position
             new = self._spool.commit(held.logins, held.positions, ignored=held.ignored)
         except SpoolDamagedError:
             raise

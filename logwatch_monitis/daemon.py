@@ -174,7 +174,8 @@ class _Daemon:
     @property
     def rhythm(self) -> float:
         """For how many seconds the loop may sleep."""
-        return min(LOOK_EVERY_S, self._notifier.rhythm or LOOK_EVERY_S)
+        longest = min(LOOK_EVERY_S, self._notifier.rhythm or LOOK_EVERY_S)
+        return min(longest, self._agent.patience)
 
     def reload(self, reread: Reread) -> None:
         """Read configuration and pattern files again; mistakes keep what is in force."""

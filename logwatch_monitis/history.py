@@ -10,7 +10,6 @@ import glob
 import os
 import stat
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,13 +33,13 @@ from logwatch_monitis.sources.archive import (
     read_blocks,
 )
 from logwatch_monitis.sources.packed import packing
-from logwatch_monitis.sources.siblings import log_path, name_age, named_by_date
+from logwatch_monitis.sources.siblings import log_path, name_age
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 
 if TYPE_CHECKING:
-    from logwatch_monitis.sources.journal_record import Batch
+    from logwatch_monitis.provenance import Judge
 
 __all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "Stretch", "gather", "group"]
 
@@ -230,25 +229,6 @@ def _without_twins(paths: Sequence[str]) -> list[str]:
 
 def _key(path: str) -> str:
     return log_path(path) or path
-
-
-def _redated(key: str, files: Sequence[HistoryFile], zone: tzinfo) -> Iterator[HistoryFile]:
-    """Yield the files of a log, none of them later than those that their names call newer.
-
-    Modification times alone would do that, if copying did not make all of them the present.
-    """
-    newest = next((file.first for file in files if file.path == key), None)
-    yield from (file for file in files if file.path == key)
-    for dated in (False, True):
-        newer = newest
-        copies = [f for f in files if f.path != key and named_by_date(f.path) == dated]
-        for file in sorted(copies, key=lambda file: name_age(file.path), reverse=True):
-            known = file
-            if newer is not None and not file.once and file.reference > newer:
-                with suppress(OSError):  # rotated away just now, which is told of later
-                    known = _look(file.path, zone, newer)
-            newer = newer if known.first is None else known.first
-            yield known
 
 
 def _age(file: HistoryFile) -> tuple[float, float, str, str]:
@@ -448,33 +428,30 @@ class History:
         self.counts.add(scanner.counts)
         self._idle.append(scanner)
 
-    def _approved(self, scanner: Scanner, entries: Batch) -> list[Login]:
-        """Return the logins of journal entries that prove who wrote them."""
-        found = scanner.feed(entries.data, entries.begin)
-        logins, refused = entries.approve(found)
-        scanner.counts.refused += len(refused)
-        scanner.counts.logins -= len(refused)
-        if refused:
-            scanner.counts.services += Counter(login.srv for login in logins)
-            scanner.counts.services -= Counter(login.srv for login in found)
-        return logins
-
     def _pieces(self, scanner: Scanner, begin: int = 0, end: int | None = None) -> Iterator[Piece]:
-        path = scanner.path
-        with closing(self._blocks(scanner, begin, end)) as blocks:
-            for block in blocks:
-                if not block.complete and not self.partial:
-                    continue
-                scanner.counts.overlong += block.overlong
-                behind = block.offset + len(block.data)
-                if block.entries:
-                    logins = self._approved(scanner, block.entries)
-                    yield Piece(path, block.entries.taken, logins)
-                elif self.rows:
-                    rows = scanner.rows(block.data, block.offset)
-                    yield Piece(path, behind, rows=rows)
-                else:
-                    yield Piece(path, behind, scanner.feed(block.data, block.offset))
+        path, behind = scanner.path, 0
+        judge: Judge | None = None
+        try:
+            with closing(self._blocks(scanner, begin, end)) as blocks:
+                for block in blocks:
+                    if not block.complete and not self.partial:
+                        continue
+                    scanner.counts.overlong += block.overlong
+                    behind = block.offset + len(block.data)
+                    if block.entries:
+                        judge, behind = judge or _judge(scanner), block.entries.taken
+                        yield Piece(path, behind, judge.logins(block.entries))
+                    elif self.rows:
+                        rows = scanner.rows(block.data, block.offset)
+                        yield Piece(path, behind, rows=rows)
+                    else:
+                        yield Piece(path, behind, scanner.feed(block.data, block.offset))
+        except (LogwatchError, OSError):
+            if judge:
+                yield Piece(path, behind, judge.rest())
+            raise
+        if judge:
+            yield Piece(path, behind, judge.rest())
 
     def _blocks(
         self, scanner: Scanner, begin: int, end: int | None
@@ -486,3 +463,9 @@ class History:
         name = scanner.path
         scanner.path = name if name != JOURNAL else JOURNAL[:-1]
         return read_journal(name, self.since, self.until)
+
+
+def _judge(scanner: Scanner) -> Judge:
+    from logwatch_monitis.provenance import Judge
+
+    return Judge(scanner)

@@ -53,6 +53,7 @@ class Login(NamedTuple):
         offset: of the line's first byte in that file, uncompressed.
         line: the whole line, without its line end.
         verified: the source proves who wrote the line (the journal can, a text file cannot).
+        journal: it was read from the systemd journal.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Login(NamedTuple):
     offset: int
     line: bytes
     verified: bool = False
+    journal: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the interchange form, in its documented order of keys.

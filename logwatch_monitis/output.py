@@ -103,6 +103,7 @@ def json_line(login: Login) -> str:
         offset,
         line,
         verified,
+        _journal,
     ) = login
     quote = encode_basestring_ascii
     return (

@@ -11,6 +11,7 @@ from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login
 from logwatch_monitis.observe import LogEvents
 from logwatch_monitis.output import Writer
+from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Events, SystemClock, ThreadWaker
 from logwatch_monitis.signals import Signals
@@ -56,7 +57,7 @@ def print_logins(
             for logins in preview.look():
                 writer.write(logins)
             watcher.watch(preview.tail.directories())
-            waker.wait(LOOK_EVERY_S)
+            waker.wait(min(LOOK_EVERY_S, preview.patience))
     writer.close()
     return 0
 
@@ -82,6 +83,7 @@ class _Preview:
         self.tail = Tail(files, {}, clock=self._clock, events=events, from_start=from_start)
         self._journal: Journal | None = None
         self._refusals = Refusals(self._clock, events)
+        self._provenance = Provenance()
         if is_wanted(config.sources, logs):
             self._journal = Journal(
                 None, clock=self._clock, events=events, wake=waker.wake, from_start=from_start
@@ -94,18 +96,28 @@ class _Preview:
 
     def look(self) -> Iterator[Sequence[Login]]:
         """Yield the logins that are there now."""
-        for entries in self._journal.read() if self._journal else ():
-            logins, refused = entries.entries.approve(self._found(entries))
-            self._refusals.note(refused)
-            yield logins
-        for chunk in self.tail.read():
-            yield self._found(chunk)
+        waiting, now = self._provenance.waiting, self._clock.monotonic()
+        for chunk in self._journal.read() if self._journal else ():
+            waiting.begin(0, now)
+            yield self._taken(self._provenance.decide(chunk.entries, self._found(chunk)))
+        yield self._taken(self._provenance.overdue(now))
+        for piece in self.tail.read():
+            yield self._found(piece)
+
+    @property
+    def patience(self) -> float:
+        """After how many seconds a look decides what waits; infinite if nothing waits."""
+        return self._provenance.waiting.patience(self._clock.monotonic())
 
     def close(self) -> None:
         """Close what is read."""
         self.tail.close()
         if self._journal:
             self._journal.close()
+
+    def _taken(self, decided: Decided) -> Sequence[Login]:
+        self._refusals.note(decided.refused)
+        return decided.logins
 
     def _found(self, chunk: Chunk | JournalChunk) -> list[Login]:
         scanner = self._scanners.get(chunk.log)

@@ -24,6 +24,20 @@ def sshd(number, user=None, **fields):
     return entry(number, message, **fields)
 
 
+def sudo(number, message=None, **fields):
+    """Return sudo's line of a command that alice runs as root, as sudo sends it."""
+    message = message or f"   alice : PWD=/{number} ; USER=root ; COMMAND=/usr/bin/true"
+    sender = {"_UID": "1000", "_GID": "1000", "_EXE": "/usr/bin/sudo", "_COMM": "sudo"}
+    unit = {"_SYSTEMD_UNIT": "session-1.scope", "SYSLOG_IDENTIFIER": "sudo", "SYSLOG_PID": None}
+    return entry(number, message, **{**sender, **unit, **fields})
+
+
+def opened(number, target="root", **fields):
+    """Return the session line that follows it, sent with the group of root."""
+    message = f"pam_unix(sudo:session): session opened for user {target}(uid=0) by (uid=1000)"
+    return sudo(number, message, **{"_GID": "0", **fields})
+
+
 def forged(number, **fields):
     """Return the entry that ``logger -t sshd`` of a plain user makes."""
     origin = {"_UID": "1000", "_EXE": "/usr/bin/logger", "_COMM": "logger"}
@@ -44,6 +58,7 @@ def entry(number, message, **fields):
         "_HOSTNAME": "web1",
         "_PID": 1000 + number,
         "_UID": "0",
+        "_GID": "0",
         "_COMM": "sshd",
         "_EXE": "/usr/sbin/sshd",
         "_SYSTEMD_UNIT": "ssh.service",

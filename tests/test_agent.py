@@ -1,14 +1,19 @@
 """The reading half by itself: how a look begins, ends and is committed."""
 
 import itertools
+import math
+from contextlib import closing
 from datetime import UTC
 
 import pytest
 from chaos import Log
+from journals import BEGIN_US, JournalDirectory, needs_journal_tools, opened, sshd, sudo
+from running import eventually
 from spools import SetClock
 
 from logwatch_monitis.agent import LOOK_AT_MOST_S, Agent
 from logwatch_monitis.grammar import load_rules
+from logwatch_monitis.sources.journal import LOG, Journal
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.spool import Spool
 
@@ -106,3 +111,94 @@ def test_logins_found_together_are_committed_together(logs, agent_that, monkeypa
     agent.step()
 
     assert spool.commits == (3,)
+
+
+@pytest.fixture(name="journal_agent")
+def _journal_agent(tmp_path):
+    """Make agents that go on where the one before was killed, of a journal and a file."""
+    clock = SetClock(BEGIN_US / 1e6)
+    log, state = tmp_path / "auth.log", tmp_path / "state"
+    log.touch()
+    journal = JournalDirectory(tmp_path / "journal")
+    journal.append(sshd(0, "before"))
+    known = {"clock": clock, "events": lambda event: None}
+
+    def make():
+        spool = Spool.open(state, **known)
+        saved = {name: row.checkpoint for name, row in spool.positions().items()}
+        reading = Journal(
+            saved.get(LOG), wake=lambda: None, from_start=True, options=journal.options, **known
+        )
+        agent = Agent(
+            tail=Tail([str(log)], saved, from_start=True, **known),
+            journal=reading,
+            spool=spool,
+            rules=load_rules(),
+            zone=UTC,
+            machine="web1",
+            **known,
+        )
+        parts.extend([spool, reading])
+        return agent, spool
+
+    parts = []
+    yield make, journal, log, clock
+    for part in parts:
+        part.close()
+
+
+def taken(spool):
+    """Return user and proof of what was taken, in order."""
+    return [(entry.user, entry.verified) for entry in spool.due(99)]
+
+
+@needs_journal_tools
+def test_what_waits_for_its_proof_is_read_again_after_a_kill(journal_agent):
+    """Its log's position stays before it, and what came behind it is taken once all the same."""
+    make, journal, _, clock = journal_agent
+    journal.append(sudo(1), sshd(1, "behind"))
+    agent, spool = make()
+    eventually(lambda: agent.step() or len(taken(spool)) == 2)
+    assert taken(spool) == [("before", True), ("behind", True)]
+    agent.flush()
+    spool.close()
+
+    agent, spool = make()
+    eventually(lambda: agent.step() or agent.patience < math.inf)
+    assert agent.patience == 1.0
+    clock.time += 1
+    agent.step()
+    assert taken(spool) == [("before", True), ("behind", True), ("alice", False)]
+    assert agent.patience == math.inf
+    with closing(spool):
+        agent.flush()
+        clock.time += 1
+    agent, spool = make()
+    journal.append(sshd(2, "after"))
+    eventually(lambda: agent.step() or len(taken(spool)) == 4)
+    assert taken(spool)[2:] == [("alice", False), ("after", True)]
+
+
+@needs_journal_tools
+@pytest.mark.parametrize("proof", [True, False])
+def test_a_files_login_waits_as_long_as_the_journals_account_of_it(journal_agent, proof):
+    """One login, with the journal's word on it, though that takes longer than the file would."""
+    make, journal, log, clock = journal_agent
+    agent, spool = make()
+    eventually(lambda: agent.step() or len(taken(spool)) == 1)
+    clock.time += 1
+    journal.append(sudo(1))
+    eventually(lambda: agent.step() or agent.patience < math.inf)
+    message = "alice : PWD=/1 ; USER=root ; COMMAND=/usr/bin/true"
+    log.write_text(f"2026-11-23T09:20:23+00:00 web1 sudo:    {message}\n")
+    agent.step()
+    clock.time += 0.9
+    agent.step()
+    assert len(taken(spool)) == 1
+    if proof:
+        journal.append(opened(1))
+        eventually(lambda: agent.step() or len(taken(spool)) == 2)
+    else:
+        clock.time += 0.2
+        agent.step()
+    assert taken(spool) == [("before", True), ("alice", proof)]

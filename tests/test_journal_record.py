@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journals import BEGIN_US, entry, forged, sshd
+from journals import BEGIN_US, entry
 
 from logwatch_monitis.sources.journal_export import MAX_FIELD, batches, form_of
 from logwatch_monitis.sources.journal_record import from_json, gap_between, same_entry, seqnum
@@ -139,25 +139,3 @@ def test_cursors_tell_entries_apart():
     assert (seqnum(one), seqnum("x=1")) == (5, 0)
     assert gap_between(one, one.replace("i=5", "i=a")) == 4
     assert gap_between(one, one.replace("s=a", "s=b")) is None
-
-
-def test_a_batch_approves_what_is_proved():
-    """Each login is judged by the entry that its line was made of."""
-    from logwatch_monitis.grammar import load_rules
-    from logwatch_monitis.scanner import Scanner
-    from logwatch_monitis.seams import SystemClock
-    from logwatch_monitis.syslog import Timeline, local_zone
-
-    timeline = Timeline.live(local_zone("UTC"), SystemClock())
-    scanner = Scanner(load_rules(), timeline, machine="web1", path="journal")
-    data = sshd(1) + forged(2) + entry(3, "x") + sshd(4)
-    form, read = form_of(pieces_of(data, 65_536))
-    (batch,) = [b for b in batches(read, form, "-", numbered=True) if len(b)]
-    logins, refused = batch.approve(scanner.feed(batch.data, batch.begin))
-    assert [(x.user_login, x.offset, x.verified) for x in logins] == [
-        ("u1", 1, True),
-        ("u4", 4, True),
-    ]
-    assert [(r.program, r.reason) for r in refused] == [
-        ("sshd", "/usr/bin/logger of user 1000 sent it")
-    ]

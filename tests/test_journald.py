@@ -4,11 +4,14 @@ journald runs in a mount namespace of its own, with its own /run and /dev, so th
 machine's is touched. There are no units without systemd, so executables have to prove all.
 """
 
+import json
 import os
+import pwd
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -108,39 +111,116 @@ kill $(cat /run/sshd.pid) $RUNNING
 """
 
 
-@pytest.mark.skipif(bool(missing()) and "CI" not in os.environ, reason=missing())
-def test_real_logins_are_verified_and_forged_ones_refused(tmp_path):
-    """Logins, sudo and su arrive once, over rotation, restarts of journald and of the agent."""
+FORGED = """
+printf 'auth sufficient pam_permit.so\\naccount sufficient pam_permit.so\\n' >/run/pam-su
+echo 'session required pam_unix.so' >>/run/pam-su
+mount --bind /run/pam-su /etc/pam.d/su
+says() { for line in "$@"; do echo "$line"; sleep 0.2; done; sleep 1; }
+disguised() { unshare --user --map-root-user --mount sh -c '
+    test $(id -u) = 0 && mount --bind /usr/bin/logger $0 && exec $0 -t ${0##*/} -p auth.info' $1; }
+export -f says disguised
+agent
+await said 'The page is at'
+as_games sudo -n true
+as_games sudo -n -u nobody true
+as_games su -s /bin/sh nobody -c true
+as_games bash -c 'says "(to root) mallory on pts/0" \
+    "pam_unix(su:session): session opened for user root(uid=0) by mallory(uid=5)" |
+    disguised /usr/bin/su'
+as_games bash -c 'says "mallory : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh" \
+    "pam_unix(sudo:session): session opened for user root(uid=0) by mallory(uid=5)" |
+    disguised /usr/bin/sudo'
+says "(to root) mallory on pts/1" | as_games logger -t su
+await said 'in the name of su is refused'
+sleep 1
+stop $AGENT
+journalctl -q -o json >$ROOT/entries
+kill $(cat /run/sshd.pid) $RUNNING
+"""
+
+
+def run_inside(tmp_path, script):
+    """Run a script beside a journald of its own; return what it printed."""
     assert not missing()
     tmp_path.chmod(0o755)
     (tmp_path / "config.yaml").write_text(
         f"state_directory: {tmp_path}/state\nlisten: 127.0.0.1:0\n"
         f"sources: {{files: [{tmp_path}/none]}}\n"
     )
-    script = tmp_path / "script"
-    script.write_text(NAMESPACE + LIFE)
+    path = tmp_path / "script"
+    path.write_text(NAMESPACE + script)
     known = {"PYTHON": sys.executable, "ROOT": str(tmp_path), "JOURNALD": JOURNALD}
     known["PORT"] = str(free_port())
     done = subprocess.run(
-        ["unshare", "--mount", "bash", str(script)],
+        ["unshare", "--mount", "bash", str(path)],
         env={**os.environ, "PATH": PATH, **known},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+    return done.stdout + done.stderr
+
+
+def stored(tmp_path):
+    """Return user, service and proof of every login that the monitor has, in order of arrival."""
     database = tmp_path / "state" / "monitor" / "monitor.sqlite"
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
-        rows = reader.execute(
+        return reader.execute(
             "SELECT user_login, srv, verified FROM results ORDER BY seq"
         ).fetchall()
-    assert rows == [
+
+
+def test_real_logins_are_verified_and_forged_ones_refused(tmp_path):
+    """Logins, sudo and su arrive once, over rotation, restarts of journald and of the agent."""
+    printed = run_inside(tmp_path, LIFE)
+    assert stored(tmp_path) == [
         ("root", "sshd", 1),
         ("games", "sudo", 1),
         ("games", "sudo", 1),
         ("root", "su", 1),
         *[("games", "sudo", 1)] * 4,
         ("root", "sshd", 1),
-    ], done.stdout + done.stderr
-    assert "never:" not in done.stdout
+    ], printed
+    assert "never:" not in printed
     assert "warning" not in (tmp_path / "output").read_text()
+
+
+def test_a_program_bound_over_su_or_sudo_proves_nothing(tmp_path):
+    """Everybody can have another program at that path; real su cannot be told from it, sudo can.
+
+    What each of them sends is looked at too: only the group of sudo's session line is root's.
+    """
+    printed = run_inside(tmp_path, FORGED)
+    assert Counter(stored(tmp_path)) == Counter(
+        [
+            ("games", "sudo", 1),
+            ("games", "sudo", 0),
+            ("games", "su", 0),
+            ("mallory", "su", 0),
+            ("mallory", "sudo", 0),
+        ]
+    ), printed
+    games = pwd.getpwnam("games")
+    user, group = str(games.pw_uid), str(games.pw_gid)
+    nobody = str(pwd.getpwnam("nobody").pw_gid)
+    entries = map(json.loads, (tmp_path / "entries").read_text().splitlines())
+    sent = [
+        tuple(entry.get(name) for name in ("_EXE", "_UID", "_GID"))
+        for entry in entries
+        if entry.get("SYSLOG_IDENTIFIER") in ("su", "sudo")
+        and ("session opened" in entry["MESSAGE"] or is_own(entry["MESSAGE"]))
+    ]
+    sudo, su = "/usr/bin/sudo", "/usr/bin/su"
+    assert sent[:-1] == [
+        *[(sudo, user, group), (sudo, user, "0")],
+        *[(sudo, user, group), (sudo, user, nobody)],
+        *[(su, user, group)] * 2,
+        *[(su, user, group)] * 2,
+        *[(sudo, user, group)] * 2,
+    ], printed
+
+
+def is_own(message):
+    """Tell whether it is the line by which su or sudo tells of its caller."""
+    return "COMMAND=" in message or message.startswith("(to ")

@@ -19,7 +19,9 @@ def _world(tmp_path):
     world.close()
 
 
-def account(kind, after_us=0, *, message=MESSAGE, machine="web1", pid=7, program="sshd"):
+def account(
+    kind, after_us=0, *, message=MESSAGE, machine="web1", pid=7, program="sshd", proved=True
+):
     """Return a login as a file or the journal tells of it, so many µs later."""
     tag = program if pid is None else f"{program}[{pid}]"
     when = f"2023-11-14T22:13:20.{next(_places):06d}Z"
@@ -32,7 +34,8 @@ def account(kind, after_us=0, *, message=MESSAGE, machine="web1", pid=7, program
         program=program,
         pid=pid,
         line=line,
-        verified=kind == "journal",
+        verified=kind == "journal" and proved,
+        journal=kind == "journal",
     )
 
 
@@ -47,6 +50,15 @@ def test_the_second_account_of_a_login_is_not_sent_and_the_entry_is_verified(wor
     spool = world.open()
     assert taken(spool, [account(order[0])], [account(order[1], -WITHIN_US)]) == [1, 0]
     assert [entry.verified for entry in spool.due(9)] == [True]
+
+
+@pytest.mark.parametrize("order", [("file", "journal"), ("journal", "file")])
+def test_a_journals_account_without_proof_is_an_account_too(world, order):
+    """It finds its twin, and does not make it verified."""
+    spool = world.open()
+    first, second = (account(kind, proved=False) for kind in order)
+    assert taken(spool, [first], [second]) == [1, 0]
+    assert [entry.verified for entry in spool.due(9)] == [False]
 
 
 def test_of_accounts_that_come_together_the_journals_is_sent(world):

@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from logwatch_monitis.login import Login, iso_time
-from logwatch_monitis.sources.journal_trust import ORIGIN_FIELDS, Origin, doubt
+from logwatch_monitis.login import iso_time
+from logwatch_monitis.sources.journal_trust import ORIGIN_FIELDS, Origin, Session, session_of
 
 __all__ = [
     "FIELDS",
@@ -41,7 +41,6 @@ FIELDS = (
     "SYSLOG_PID",
     "_HOSTNAME",
     "_SOURCE_REALTIME_TIMESTAMP",
-    "_PID",
     *ORIGIN_FIELDS,
 )
 """What is asked of journalctl; it always adds the cursor and the address fields (``__…``)."""
@@ -53,6 +52,7 @@ _HOST_LENGTH = 255
 _PID_DIGITS = 10
 _TIME_DIGITS = 18
 _ENDS = b" \t\r\n\0"
+_SESSION = b":session): session opened for user "
 
 
 class Entry(NamedTuple):
@@ -75,6 +75,11 @@ class Entry(NamedTuple):
         """What the journal itself noted of its sender; few are ever asked for it."""
         return Origin(*(_text(self.field(name)) for name in ORIGIN_FIELDS))
 
+    @property
+    def session(self) -> Session | None:
+        """What it says of a session that was opened, if it is such an entry."""
+        return session_of(_program(self.field), _text(self.field("MESSAGE")), self.origin)
+
 
 def entry_of(field: Callable[[str], bytes]) -> Entry | None:
     """Return the entry whose fields *field* looks up (empty: it has none of that name).
@@ -86,7 +91,7 @@ def entry_of(field: Callable[[str], bytes]) -> Entry | None:
     time_us = _number(sent, _TIME_DIGITS)
     if not message or time_us is None:
         return None
-    program = _name(field("SYSLOG_IDENTIFIER") or field("_COMM"), _PROGRAM_LENGTH) or "unknown"
+    program = _program(field)
     pid = _number(field("SYSLOG_PID"), _PID_DIGITS) or _number(field("_PID"), _PID_DIGITS)
     machine = _name(field("_HOSTNAME"), _HOST_LENGTH)
     try:
@@ -134,11 +139,12 @@ def seqnum(cursor: str) -> int:
 
 
 class Refused(NamedTuple):
-    """A login that was not written by whom it names: its program, its sender, and the doubt."""
+    """A login that was not written by whom it names: its program and service, its sender, why."""
 
     program: str
     origin: Origin
     reason: str
+    service: str = ""
 
 
 class Batch:
@@ -179,21 +185,24 @@ class Batch:
         """The lines."""
         return b"".join(self._lines)
 
-    def approve(self, logins: Sequence[Login]) -> tuple[list[Login], list[Refused]]:
-        """Return the logins that are proved, as verified ones, and those that are not.
+    @property
+    def last_time_us(self) -> int:
+        """When the last entry was sent, microseconds since the epoch, UTC; 0 if there is none."""
+        return self._entries[-1][1].time_us if self._entries else 0
 
-        Args:
-            logins: what a scanner found in `data`.
-        """
-        proved, refused = [], []
-        for login in logins:
-            place, entry = self._entries[bisect_right(self._starts, login.offset) - 1]
-            origin = entry.origin
-            if reason := doubt(login.program, origin):
-                refused.append(Refused(login.program, origin, reason))
-            else:
-                proved.append(login._replace(offset=place, verified=True))
-        return proved, refused
+    def entry(self, offset: int) -> tuple[int, Entry]:
+        """Return place and entry of the line at *offset*."""
+        return self._entries[bisect_right(self._starts, offset) - 1]
+
+    def sessions(self) -> list[int]:
+        """Return the offsets of lines by which PAM tells that a session was opened."""
+        return [
+            start for start, line in zip(self._starts, self._lines, strict=True) if _SESSION in line
+        ]
+
+
+def _program(field: Callable[[str], bytes]) -> str:
+    return _name(field("SYSLOG_IDENTIFIER") or field("_COMM"), _PROGRAM_LENGTH) or "unknown"
 
 
 def _number(value: bytes, digits: int) -> int | None:

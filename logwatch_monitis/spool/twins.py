@@ -40,6 +40,7 @@ class Twin(NamedTuple):
         id: of the login, as bytes.
         time_us: microseconds since the epoch, UTC.
         pid: process id; not every program writes it into a file.
+        verified: it proves who wrote it.
     """
 
     key: int
@@ -47,6 +48,12 @@ class Twin(NamedTuple):
     id: bytes
     time_us: int
     pid: int | None
+    verified: bool
+
+    @property
+    def row(self) -> tuple[int, bool, bytes, int, int | None]:
+        """What is remembered of it."""
+        return self[:5]
 
 
 def key_of(login: Login) -> int | None:
@@ -64,23 +71,24 @@ def key_of(login: Login) -> int | None:
 
 
 def twin_of(login: Login) -> Twin | None:
-    """Return what finds the other account of a login; only the journal's logins are verified."""
+    """Return what finds the other account of a login."""
     key = key_of(login)
     if key is None:
         return None
-    return Twin(key, login.verified, bytes.fromhex(login.id), login.time, login.pid)
+    journal = login.journal or login.verified
+    return Twin(key, journal, bytes.fromhex(login.id), login.time, login.pid, login.verified)
 
 
 def note(cursor: sqlite3.Cursor, twins: Iterable[Twin], day: int) -> None:
     """Remember accounts that have no twin as yet."""
-    cursor.executemany(_NOTE, [(*twin, False, day) for twin in twins])
+    cursor.executemany(_NOTE, [(*twin.row, False, day) for twin in twins])
 
 
 def without_twins(cursor: sqlite3.Cursor, twins: Iterable[Twin], day: int) -> set[bytes]:
     """Return the ids of the accounts whose twin was taken before, and remember all of them.
 
     Of two accounts that come together the journal's counts as the earlier one; where a file's
-    account waits for delivery, the journal's makes it verified.
+    account waits for delivery, a journal's that is verified makes it so.
     """
     ordered = sorted(twins, key=lambda twin: not twin.journal)
     return {twin.id for twin in ordered if _has_twin(cursor, twin, day)}
@@ -99,10 +107,10 @@ def forget(cursor: sqlite3.Cursor, taken: Sequence[Twin], day: int, most: int) -
 def _has_twin(cursor: sqlite3.Cursor, twin: Twin, day: int) -> bool:
     wanted = {**twin._asdict(), "other": not twin.journal, "within": WITHIN_US}
     found = cursor.execute(_FIND, wanted).fetchone()
-    cursor.execute(_NOTE, (*twin, found is not None, day))
+    cursor.execute(_NOTE, (*twin.row, found is not None, day))
     if found is None:
         return False
     cursor.execute("UPDATE twin SET paired = 1 WHERE key = ? AND id = ?", (twin.key, found[0]))
-    if twin.journal:
+    if twin.verified:
         verify(cursor, found[0])
     return True

@@ -1,0 +1,156 @@
+"""What the journal proves of its logins: batch after batch, who wrote each of them.
+
+Most are decided by their own entry (`logwatch_monitis.sources.journal_trust`). A line of sudo waits
+up to a second for the session line of the same process, which proves it. It proves the last line
+before it alone: what a process wrote before it became sudo is not sudo's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from typing import TYPE_CHECKING, NamedTuple
+
+from logwatch_monitis.login import Login
+from logwatch_monitis.sources.journal_record import Batch, Entry, Refused
+from logwatch_monitis.sources.journal_trust import Judgement, Session, Verdict, judge
+from logwatch_monitis.waiting import Waiting
+
+if TYPE_CHECKING:
+    from logwatch_monitis.scanner import Scanner
+
+__all__ = ["PROOF_US", "Decided", "Judge", "Provenance"]
+
+PROOF_US = 1_000_000
+"""So long a login waits for its proof, microseconds."""
+
+
+class _Judged(NamedTuple):
+    """A login with what is thought of it, and who sent it."""
+
+    login: Login
+    judgement: Judgement
+    entry: Entry
+
+    def outcome(self, session: Session | None = None) -> Login | Refused:
+        """Return the login, or its refusal, after what a *session* line said, if there was one."""
+        verdict, target = self.judgement.verdict, self.login.fields.get("target")
+        proved = bool(session and session.proves and target in (None, session.target))
+        if proved or verdict is not Verdict.REFUSED:
+            return self.login._replace(verified=proved or verdict is Verdict.PROVED)
+        login, reason = self.login, self.judgement.reason
+        return Refused(login.program, self.entry.origin, reason, login.srv)
+
+
+class Provenance:
+    """Judges the logins of one stream of entries.
+
+    Attributes:
+        waiting: the logins that wait for their proof.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: Waiting[_Judged] = Waiting(PROOF_US)
+
+    @property
+    def logins(self) -> Iterator[Login]:
+        """The logins that wait."""
+        return (judged.login for judged in self.waiting)
+
+    def decide(self, batch: Batch, logins: Sequence[Login]) -> Decided:
+        """Return what a batch decides: of its own logins, and of those that waited.
+
+        Args:
+            batch: entries, the next ones of the stream.
+            logins: what a scanner found in their lines.
+        """
+        decided = Decided([], [])
+        for offset, login in self._events(batch, logins):
+            place, entry = batch.entry(offset)
+            if login is None:
+                self._open(entry, decided)
+            else:
+                found = login._replace(offset=place, journal=True)
+                self._judge(_Judged(found, judge(login.program, entry.origin), entry), decided)
+        decided.note(self.waiting.past(batch.last_time_us))
+        return decided
+
+    def overdue(self, now: float) -> Decided:
+        """Return what was read a second or more before *now* and has no proof."""
+        return Decided([], []).note(self.waiting.overdue(now))
+
+    def rest(self) -> Decided:
+        """Return what still waits, now that no more entries come."""
+        return Decided([], []).note(self.waiting.rest())
+
+    def _events(self, batch: Batch, logins: Sequence[Login]) -> Iterator[tuple[int, Login | None]]:
+        """Yield the places of logins, and of session lines where one may matter, in order."""
+        found = [(login.offset, login) for login in logins]
+        sessions = batch.sessions() if found or self.waiting else []
+        yield from merge(found, ((place, None) for place in sessions), key=lambda event: event[0])
+
+    def _judge(self, judged: _Judged, decided: Decided) -> None:
+        if not judged.judgement.waits:
+            decided.add(judged.outcome())
+            return
+        process = _process(judged.entry)
+        decided.note(self.waiting.take(process, judged.login.time))
+        self.waiting.add(process, judged, judged.entry.time_us)
+
+    def _open(self, entry: Entry, decided: Decided) -> None:
+        """Decide what waits for this session line."""
+        session = entry.session
+        if session:
+            for judged in self.waiting.take(_process(entry), entry.time_us):
+                decided.add(judged.outcome(session))
+
+
+class Decided(NamedTuple):
+    """Logins, proved or not, and those that somebody else wrote."""
+
+    logins: list[Login]
+    refused: list[Refused]
+
+    def add(self, outcome: Login | Refused) -> None:
+        """Add one of either."""
+        if isinstance(outcome, Login):
+            self.logins.append(outcome)
+        else:
+            self.refused.append(outcome)
+
+    def note(self, unproved: Sequence[_Judged]) -> Decided:
+        """Add what has waited in vain."""
+        for judged in unproved:
+            self.add(judged.outcome())
+        return self
+
+
+class Judge:
+    """Finds and judges the logins in a file or stream of entries, and counts what is refused."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self._provenance = Provenance()
+
+    def logins(self, entries: Batch) -> list[Login]:
+        """Return the logins that these entries decide."""
+        found = self._scanner.feed(entries.data, entries.begin)
+        return self._counted(self._provenance.decide(entries, found))
+
+    def rest(self) -> list[Login]:
+        """Return the logins that still wait, now that no more entries come."""
+        return self._counted(self._provenance.rest())
+
+    def _counted(self, decided: Decided) -> list[Login]:
+        counts = self._scanner.counts
+        counts.refused += len(decided.refused)
+        counts.logins -= len(decided.refused)
+        counts.services -= Counter(refused.service for refused in decided.refused)
+        return decided.logins
+
+
+def _process(entry: Entry) -> tuple[bytes, str, str]:
+    """Return what tells a process and its user from others."""
+    origin = entry.origin
+    return entry.field("_HOSTNAME"), origin.pid, origin.user
