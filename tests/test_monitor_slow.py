@@ -7,6 +7,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from logwatch_monitis.monitor import connection
+from logwatch_monitis.monitor.budget import Budget
+from logwatch_monitis.monitor.places import Places
 
 
 async def echo(_scope, receive, send):
@@ -32,8 +34,9 @@ def talk(*parts):
         )
         config.load()
         state, loop = ServerState(), asyncio.get_running_loop()
+        places, budget = Places(16), Budget([])
         server = await loop.create_server(
-            lambda: connection.Connection(config, state, {}), "127.0.0.1", 0
+            lambda: connection.Connection(places, budget, config, state, {}), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         for part in parts:
@@ -79,3 +82,11 @@ def test_a_head_has_a_limit():
     """More than 64 KiB of headers is refused."""
     flood = b"GET / HTTP/1.1\r\n" + b"X-a: b\r\n" * 10_000
     assert talk(flood).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_behind_another_has_to_arrive_as_well():
+    """Sent together with a whole request, half of a second one does not stay for ever."""
+    whole = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    answer = talk(whole + whole[:-1])
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 " in answer

@@ -3,7 +3,13 @@
 import asyncio
 import json
 import sqlite3
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import md5, sha256
+from http.client import HTTPException
+from threading import Event
+from time import monotonic
 from urllib.parse import urlencode
 
 import pytest
@@ -167,17 +173,16 @@ def test_a_login_is_kept_as_hashes_only(tmp_path):
     assert not Login.load(tmp_path).fits("bob", md5(b"geheim").hexdigest())
 
 
-def test_wrong_signatures_have_to_wait():
-    """After so many failures an address waits; one from which something right came does not."""
+def test_wrong_guesses_have_to_wait():
+    """After so many failures the next one waits; others do not, and memory is bounded."""
     now = [0.0]
     attempts = Attempts(3, 10.0, stopwatch=lambda: now[0])
-    assert [0, 0, 0] == [attempts.failed("a") for _ in range(3)]
-    assert (10, 10, 0) == (attempts.locked("a"), attempts.failed("a"), attempts.locked("b"))
+    for _ in range(3):
+        assert attempts.locked("a") == 0
+        attempts.failed("a")
+    assert (10, 0) == (attempts.locked("a"), attempts.locked("b"))
     now[0] = 10.0
     assert attempts.locked("a") == 0
-    attempts.failed("a")
-    attempts.succeeded("a")
-    assert (0, 10) == (attempts.locked("a"), attempts.failed("a"))
     for number in range(2 * REMEMBERED):
         attempts.failed(str(number))
     assert len(attempts._full_at) == REMEMBERED
@@ -189,13 +194,50 @@ def test_an_ipv6_network_is_one_address():
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
 
 
-def test_guessing_is_slowed_down(tmp_path):
-    """An address that sends nothing right gets 429 with Retry-After."""
+@pytest.mark.parametrize("action", ["apikey", "userkey"])
+def test_guesses_at_once_do_not_pass_the_limit(tmp_path, action):
+    """Of 100 passwords sent at the same moment five are looked at; keys beside them count on."""
     with running_monitor(tmp_path / "data") as (_, caller):
-        answers = [caller.get("authToken", secretkey=str(n)) for n in range(25)]
-    assert {200, 429} == {answer.status for answer in answers}
-    assert answers[-1].headers["retry-after"].isdigit()
-    assert "error" in answers[-1].json
+        save_login(tmp_path / "data", "eve", "geheim")
+
+        def guess(number):
+            return caller.get(action, userName="eve", password=f"{number:064x}")
+
+        with ThreadPoolExecutor(100) as pool:
+            answers = list(pool.map(guess, range(100)))
+        statuses = Counter(answer.status for answer in answers)
+        locked = next(answer for answer in answers if answer.status == 429)
+        right = caller.get(action, userName="eve", password=sha256(b"geheim").hexdigest())
+        assert caller.make_monitor("m")
+    assert {200: 5, 429: 95} == statuses
+    assert locked.headers["retry-after"].isdigit()
+    assert "error" in locked.json
+    assert 429 == right.status
+
+
+def test_wrong_keys_lock_nobody_out(tmp_path):
+    """Beside a flood of them from its own address an agent delivers, after a restart too."""
+    done = Event()
+
+    def flood(caller):
+        while not done.is_set():
+            with suppress(OSError, HTTPException):
+                caller.get("authToken", secretkey="wrong")
+                caller.form(caller.signed("addResult") | {"checksum": "wrong"})
+
+    for _ in range(2):
+        done.clear()
+        with running_monitor(tmp_path / "data") as (_, caller), ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(flood, caller)
+            wrong = [caller.get("authToken", secretkey=str(n)).status for n in range(30)]
+            began = monotonic()
+            answer = caller.add(caller.make_monitor(str(began)), 1, "user_login:alice")
+            took = monotonic() - began
+            done.set()
+        assert {200} == {*wrong}
+        assert b'{"status":"ok","data":null}' == answer.body
+        assert took < 2
 
 
 def test_old_and_excess_results_go(tmp_path):

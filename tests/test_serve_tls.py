@@ -12,7 +12,7 @@ import pytest
 from commands import run, spawn
 from running import eventually
 
-WRONG = "/customMonitorApi?action=authToken&apikey=wrong&secretkey=wrong"
+WRONG = "/customMonitorApi?action=apikey&userName=eve&password=wrong"
 
 
 def certify(directory, name):
@@ -97,12 +97,32 @@ def test_files_that_will_not_do(tmp_path):
 
 @pytest.mark.parametrize(("proxy", "counts"), [("127.0.0.1", True), ("192.0.2.9", False)])
 def test_only_a_trusted_proxy_is_believed(tmp_path, proxy, counts):
-    """Its word on scheme and address counts: wrong keys lock the client behind it, no other."""
+    """Its word on scheme and address counts: guessing locks the client behind it, no other."""
     with serving(tmp_path, "--trust-proxy", proxy) as (_, port, key):
         _, headers = ask(port, f"/?key={key}", {"X-Forwarded-Proto": "https"})
-        one = [ask(port, WRONG, {"X-Forwarded-For": "198.51.100.1"})[0] for _ in range(25)]
+        one = [ask(port, WRONG, {"X-Forwarded-For": "198.51.100.1"})[0] for _ in range(6)]
         other, _ = ask(port, WRONG, {"X-Forwarded-For": "198.51.100.2"})
 
     assert counts == ("; Secure" in headers["set-cookie"])
     assert one[-1] == 429
     assert (other == 200) == counts
+
+
+def test_a_client_cannot_choose_whom_it_counts_for(tmp_path):
+    """A chain of proxies is read from the right; IPv6 counts by network, junk as one address."""
+    proxies = ("--trust-proxy", "127.0.0.1", "--trust-proxy", "192.0.2.7")
+
+    def last(form):
+        """Guess six times; return how the last one was answered."""
+        return [ask(port, WRONG, {"X-Forwarded-For": form.format(n)})[0] for n in range(6)][-1]
+
+    with serving(tmp_path, *proxies) as (_, port, _):
+        locked = [
+            last("203.0.113.{}, 198.51.100.1"),
+            last("203.0.113.{}, 198.51.100.2, 192.0.2.7"),
+            last("2001:db8::{}"),
+            last("junk{}" + "x" * 9_000),
+        ]
+        fresh = ask(port, WRONG, {"X-Forwarded-For": "198.51.100.3:4711"})[0]
+    assert [429] * 4 == locked
+    assert fresh == 200

@@ -75,6 +75,14 @@ _FREE_PORTS = 20
     help="Holds a password that opens the page as its key does.  [default: as configured]",
 )
 @click.option(
+    "--max-connections",
+    "connections",
+    metavar="N",
+    type=click.IntRange(16, 1_000_000),
+    help="So many at once; with more, the one idle longest is closed."
+    "  [default: 20000, or 100 below the limit on open files]",
+)
+@click.option(
     "--name",
     "names",
     metavar="HOST",
@@ -117,6 +125,7 @@ def command(
         retention=Retention(*_keep(configuration.retention, options)),
         tls=_tls(options["tls_certificate"], options["tls_key"]),
         proxies=[_address(text) for text in proxies],
+        connections=options["connections"],
         page_password=_password(options["page_password_file"] or configuration.page_password_file),
         names=names,
         tries=1 if listen or configuration.listen_chosen else _FREE_PORTS,

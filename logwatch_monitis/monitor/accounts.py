@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.monitis.wire import AUTHENTICATION_FAILURE, INVALID_API_KEY, INVALID_LOGIN
+from logwatch_monitis.monitis.wire import AUTHENTICATION_FAILURE, INVALID_API_KEY
 from logwatch_monitis.seams import Clock
 
 from .auth import Authenticator, Denied
@@ -127,21 +127,20 @@ class Accounts(Sequence[Account]):
         Raises:
             Denied: none; the text is *failure*.
         """
-        return self._only(lambda account: account.auth.named(params), failure)
+        found = self._only(lambda account: account.auth.named(params))
+        if found is None:
+            raise Denied(failure)
+        return found
 
-    def with_password(self, params: Mapping[str, str]) -> Account:
-        """Return the account of a user name and a password; takes 50 ms for each account.
-
-        Raises:
-            Denied: there is none.
-        """
+    def with_password(self, params: Mapping[str, str]) -> Account | None:
+        """Return the account of a user name and a password; takes 50 ms for each account."""
         user, password = params.get("userName", ""), params.get("password", "")
 
         def fits(account: Account) -> bool:
             login = Login.load(account.directory)
             return login is not None and login.fits(user, password)
 
-        return self._only(fits, INVALID_LOGIN)
+        return self._only(fits)
 
     def with_open_secret(self, params: Mapping[str, str]) -> Account:
         """Return the account that a request names and that has a login, as the old service had.
@@ -154,9 +153,7 @@ class Accounts(Sequence[Account]):
             raise Denied(AUTHENTICATION_FAILURE)
         return found
 
-    def _only(self, fits: Callable[[Account], bool], failure: str) -> Account:
+    def _only(self, fits: Callable[[Account], bool]) -> Account | None:
         """Look at all of them, so that the time does not tell which one it was."""
         found = [account for account in self._accounts if fits(account)]
-        if not found:
-            raise Denied(failure)
-        return found[0]
+        return found[0] if found else None

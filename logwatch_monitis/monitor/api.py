@@ -3,12 +3,11 @@
 Old clients cut answers by position, so JSON is compact, on one line, with ``data`` last. What is
 wrong with a request is told with HTTP status 200, as the service did: ``{"error":…}`` to a read,
 ``{"status":…}`` to a write. Other status codes stand for what is no matter of the protocol: method,
-size, too many wrong keys, a store that cannot work.
+size, too many wrong passwords, a store that cannot work.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +21,7 @@ from logwatch_monitis.monitis.wire import (
     AUTHENTICATION_FAILURE,
     CUSTOM_PATH,
     INVALID_ACTION,
+    INVALID_LOGIN,
     parse_params,
     render_json,
     render_xml,
@@ -29,9 +29,20 @@ from logwatch_monitis.monitis.wire import (
 )
 
 from .accounts import Accounts
-from .asgi import Headers, Receive, Scope, Send, TooLargeError, from_elsewhere, read_body, respond
+from .asgi import (
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    TooLargeError,
+    from_elsewhere,
+    guesser,
+    prove,
+    read_body,
+    respond,
+)
 from .auth import Denied
-from .limits import Attempts, network_of
+from .limits import Attempts, Guesses, LockedError
 from .reads import READS, Answer, Params, Read
 from .writer import Refused
 from .writes import CHANGING, WRITES, Write
@@ -42,8 +53,6 @@ logger = logging.getLogger(__name__)
 
 PATHS = frozenset({API_PATH, CUSTOM_PATH, f"{API_PATH}/", f"{CUSTOM_PATH}/"})
 MAX_BODY = 4 * 1024 * 1024
-WRONG_AT_ONCE = 20
-WRONG_EACH = 3.0
 PASSWORDS_AT_ONCE = 5
 PASSWORDS_EACH = 30.0
 
@@ -87,10 +96,8 @@ class Api:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._attempts = Attempts(WRONG_AT_ONCE, WRONG_EACH)
-        self._passwords = Attempts(PASSWORDS_AT_ONCE, PASSWORDS_EACH, trusting=False)
-        self._one_password = asyncio.Lock()
-        self._gates: Mapping[str, Callable[[Params], Awaitable[Answer]]] = {
+        self._guesses = Guesses(Attempts(PASSWORDS_AT_ONCE, PASSWORDS_EACH))
+        self._gates: Mapping[str, Callable[[Scope, Params], Awaitable[Answer]]] = {
             "authToken": self._token,
             "secretkey": self._secret,
             "apikey": self._keys,
@@ -119,24 +126,13 @@ class Api:
 
     async def _answer(self, scope: Scope, params: Params, style: _Style) -> Reply:
         """Do what is asked, and say in the protocol's words what is wrong with it."""
-        action, client = params.get("action", ""), scope.get("client")
+        action = params.get("action", "")
         if style.write and scope["method"] != "POST":
             return style.failure(405, f"{action} must be sent with POST", _POST_ONLY)
-        address = network_of(client[0]) if client else ""
-        attempts = self._passwords if action in ("apikey", "userkey") else self._attempts
-        if wait := attempts.locked(address):
-            return _too_many(style, wait)
         try:
-            return await self._attempt(action, address, params, style)
-        except Denied as denied:
-            wait = attempts.failed(address)
-            return _too_many(style, wait) if wait else style.failure(200, str(denied))
-
-    async def _attempt(self, action: str, address: str, params: Params, style: _Style) -> Reply:
-        try:
-            return Reply(200, await self._do(action, address, params, xml=style.xml))
-        except Denied:
-            raise
+            return Reply(200, await self._do(action, scope, params, xml=style.xml))
+        except LockedError as locked:
+            return _too_many(style, locked.wait)
         except (Refused, ValueError) as refusal:
             return style.failure(200, str(refusal))
         except sqlite3.Error as error:
@@ -146,12 +142,11 @@ class Api:
             logger.error("%s failed: %s", action, place_of(error))  # noqa: TRY400
             return style.failure(500, "Internal error")
 
-    async def _do(self, action: str, address: str, params: Params, *, xml: bool) -> bytes:
+    async def _do(self, action: str, scope: Scope, params: Params, *, xml: bool) -> bytes:
         if write := WRITES.get(action):
-            answer = await self._write(action, write, address, params)
+            answer = await self._write(action, write, scope, params)
         elif gate := self._gates.get(action):
-            answer = await gate(params)
-            self._attempts.succeeded(address)
+            answer = await gate(scope, params)
         elif read := READS.get(action):
             account = self._accounts.named(params)
             account.auth.check_read(params)
@@ -160,26 +155,31 @@ class Api:
             raise Refused(INVALID_ACTION)
         return _rendered(answer, xml=xml)
 
-    async def _write(self, action: str, write: Write, address: str, params: Params) -> Answer:
+    async def _write(self, action: str, write: Write, scope: Scope, params: Params) -> Answer:
         account = self._accounts.named(params)
         account.auth.check_write(params)
-        self._attempts.succeeded(address)
+        prove(scope)
         data = await write(account.store, params)
         if action in CHANGING:
             account.live.announce()
         return Answer({"status": "ok", "data": data}, "result")
 
-    async def _token(self, params: Params) -> Answer:
+    async def _token(self, scope: Scope, params: Params) -> Answer:
         account = self._accounts.named(params, AUTHENTICATION_FAILURE)
-        return Answer({"authToken": account.auth.make_token(params)}, "result")
+        token = account.auth.make_token(params)
+        prove(scope)
+        return Answer({"authToken": token}, "result")
 
-    async def _secret(self, params: Params) -> Answer:
+    async def _secret(self, _: Scope, params: Params) -> Answer:
         pair = self._accounts.with_open_secret(params).auth.pair
         return Answer({"secretkey": pair["secretkey"]}, "result")
 
-    async def _keys(self, params: Params) -> Answer:
-        async with self._one_password:
-            account = await asyncio.to_thread(self._accounts.with_password, params)
+    async def _keys(self, scope: Scope, params: Params) -> Answer:
+        account = await self._guesses.attempt(
+            guesser(scope), lambda: self._accounts.with_password(params)
+        )
+        if account is None:
+            raise Denied(INVALID_LOGIN)
         return Answer(account.auth.pair, "result")
 
 
@@ -192,7 +192,7 @@ def _problem(scope: Scope) -> Reply | None:
 
 
 def _too_many(style: _Style, wait: int) -> Reply:
-    message = f"Too many wrong keys or signatures from this address, try again in {wait} s"
+    message = f"Too many wrong passwords from this address, try again in {wait} s"
     return style.failure(429, message, ((b"retry-after", str(wait).encode()),))
 
 

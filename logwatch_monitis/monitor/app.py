@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from pathlib import Path
+from random import randint
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from logwatch_monitis.seams import Clock, SystemClock
 
 from . import api, health
 from .accounts import Account, Accounts
-from .asgi import App, Message, Receive, Scope, Send, respond
+from .asgi import App, Message, Receive, Scope, Send, client_network, peer_of, respond
 from .guard import Door, Guard
 from .page import Page, Surroundings
 
@@ -50,7 +51,10 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
     pages = [_page(account, options, clock) for account in accounts]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in api.PATHS:
+        peer = peer_of(scope)
+        if peer and not peer.come_from(client_network(scope)):
+            await _no_place(send)
+        elif scope["path"] in api.PATHS:
             await protocol(scope, receive, send)
         else:
             # A key or a cookie fits one page; whoever has none is turned away by the first.
@@ -58,6 +62,13 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
             await page(scope, receive, send)
 
     return _quiet(app)
+
+
+async def _no_place(send: Send) -> None:
+    text = b'{"error":"Too many connections from your address, try again later"}'
+    again = (b"retry-after", str(randint(1, 5)).encode())  # noqa: S311 - spreads clients
+    close = (b"connection", b"close")
+    await respond(send, 503, text, [(b"content-type", b"application/json"), again, close])
 
 
 def _quiet(app: App) -> App:

@@ -8,7 +8,12 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
 
+from .limits import network_of
+from .local_user import local_user
+from .places import Peer
+
 __all__ = [
+    "PEER",
     "App",
     "Headers",
     "Message",
@@ -16,9 +21,13 @@ __all__ = [
     "Scope",
     "Send",
     "TooLargeError",
+    "client_network",
     "from_elsewhere",
+    "guesser",
     "header",
     "http_date",
+    "peer_of",
+    "prove",
     "read_body",
     "respond",
 ]
@@ -29,6 +38,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
+
+_LOOPBACK = (network_of("127.0.0.1"), network_of("::1"))
+
+PEER = "logwatch-monitis.peer"
+"""The name in a scope's ``state`` under which `peer_of` finds the connection."""
 
 
 class TooLargeError(Exception):
@@ -41,6 +55,35 @@ def header(scope: Scope, name: bytes) -> str:
         if found == name:
             return bytes(value).decode("latin-1")
     return ""
+
+
+def client_network(scope: Scope) -> str:
+    """Return whom the request counts for, see `network_of`; a trusted proxy's word is heard."""
+    client = scope.get("client")
+    return network_of(client[0]) if client else "unknown"
+
+
+def guesser(scope: Scope) -> str:
+    """Return whom a wrong password counts for: `client_network`; on this machine, its user.
+
+    All users of a machine share its loopback address: one who guesses must not lock the others out.
+    """
+    network, client, server = client_network(scope), scope.get("client"), scope.get("server")
+    if network in _LOOPBACK and client and server and (user := local_user(client[1], server[1])):
+        return f"{network} user {user}"
+    return network
+
+
+def peer_of(scope: Scope) -> Peer | None:
+    """Return the connection that the request came over, None if no real one carries it."""
+    peer: Peer | None = scope.get("state", {}).get(PEER)
+    return peer
+
+
+def prove(scope: Scope) -> None:
+    """Note that who sent this knows a secret: the connection is among the last to be closed."""
+    if peer := peer_of(scope):
+        peer.prove()
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -30,7 +30,7 @@ _PROOFS = frozenset({"checksum", "authToken"})
 
 
 class Denied(Refused):
-    """Raised for a wrong key, signature, token or password, which count for their address."""
+    """Raised for a wrong key, signature, token or password."""
 
 
 def same(given: str, wanted: str) -> bool:

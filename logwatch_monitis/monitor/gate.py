@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 from hashlib import scrypt
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from .asgi import Receive, Scope, from_elsewhere, header, read_body
-from .limits import Attempts, network_of
+from .asgi import Receive, Scope, from_elsewhere, guesser, header, read_body
+from .limits import Attempts, Guesses, LockedError
 
 __all__ = ["MAX_BODY", "Attempt", "Gate"]
 
@@ -31,14 +30,13 @@ class Attempt(NamedTuple):
 
 
 class Gate:
-    """Checks passwords that a form sends, one at a time."""
+    """Checks the passwords that a form sends."""
 
     def __init__(self, password: str, attempts: Attempts | None = None) -> None:
         """Take the *password*; only its scrypt hash is kept."""
         self._salt = secrets.token_bytes(16)
         self._hash = self._hashed(password)
-        self._attempts = attempts or Attempts(AT_ONCE, EACH, trusting=False)
-        self._one = asyncio.Lock()
+        self._guesses = Guesses(attempts or Attempts(AT_ONCE, EACH))
 
     async def attempt(self, scope: Scope, receive: Receive) -> Attempt:
         """Return 200 for the password; 403 for another one or a form of another site; 429; 413.
@@ -50,15 +48,12 @@ class Gate:
         if _foreign(scope):
             return Attempt(403)
         body = await read_body(scope, receive, MAX_BODY)
-        client = scope.get("client")
-        address = network_of(client[0]) if client else ""
-        async with self._one:
-            if wait := self._attempts.locked(address):
-                return Attempt(429, wait)
-            given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
-            if await asyncio.to_thread(self._fits, given):
-                return Attempt(200)
-            return Attempt(403, self._attempts.failed(address))
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        try:
+            fits = await self._guesses.attempt(guesser(scope), lambda: self._fits(given) or None)
+        except LockedError as locked:
+            return Attempt(429, locked.wait)
+        return Attempt(200 if fits else 403)
 
     def _fits(self, password: str) -> bool:
         return hmac.compare_digest(self._hashed(password), self._hash)

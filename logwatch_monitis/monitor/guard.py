@@ -24,6 +24,7 @@ from .asgi import (
     TooLargeError,
     header,
     http_date,
+    prove,
     respond,
 )
 from .auth import same
@@ -113,6 +114,8 @@ class Guard:
         if self._gate and scope["method"] == "POST" and scope["path"] in (ENTER, LEAVE):
             await self._pass_gate(self._gate, scope, receive, guarded)
         elif not await self._answered(scope, guarded):
+            if self.knows(scope):
+                prove(scope)
             await self._app(scope, receive, guarded)
 
     async def _pass_gate(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,10 @@ from logwatch_monitis.seams import SystemClock
 
 from .accounts import Accounts
 from .asgi import App
+from .budget import Budget
 from .keys import KEYS_FILE, Keys
 from .listen import Address, address_of, bind, parse_listen
+from .places import Places, places_left
 from .retention import KEEP_ALL, Retention
 from .tls import Tls
 
@@ -125,6 +128,7 @@ def serve(
     retention: Retention = KEEP_ALL,
     tls: Tls | None = None,
     proxies: Sequence[str] = (),
+    connections: int | None = None,
     place: str = "",
     page_password: str = "",
     names: Collection[str] = (),
@@ -146,6 +150,7 @@ def serve(
         retention: how much is kept.
         tls: the certificate; without one it speaks plain HTTP.
         proxies: addresses of proxies whose word on a client's address and scheme counts.
+        connections: how many there may be; None for 20,000 or what the limit on open files allows.
         place: the name in the page's heading; the machine's if it is empty.
         page_password: opens the first account's page, as its key does; empty for none.
         names: host names by which the page may be called, beside addresses and the machine's own.
@@ -156,12 +161,13 @@ def serve(
         patience: seconds to wait for another process to let go of *data_directory*.
 
     Raises:
-        SetupError: the address cannot be used, or the keys cannot.
+        SetupError: the address cannot be used, the keys cannot, or so many *connections* cannot be.
         LockHeldError: another monitor works on *data_directory*.
         StateError: *data_directory* cannot be used.
     """
     if tls:
         tls.check()
+    places = Places(places_left(connections), proxies)
     held = Accounts.open(
         data_directory,
         SystemClock(),
@@ -182,7 +188,9 @@ def serve(
             address.port, place or socket.gethostname(), lonely, names, agent_socket, page_password
         )
         started = _started(address, held, "https" if tls else "http")
-        config = _config(make_app(held, options), tls, proxies)
+        budget = Budget(account.keys.api_key for account in held)
+        connection = partial(Connection, places, budget)
+        config = _config(make_app(held, options), connection, tls, proxies)
         server = Server(config, held, lambda: ready(started))
         asyncio.run(_run(server, taken, tls, parent))
     finally:
@@ -202,10 +210,12 @@ def _started(address: Address, accounts: Accounts, scheme: str) -> Started:
     return Started(address, first.keys, first.directory / KEYS_FILE, scheme, named)
 
 
-def _config(app: App, tls: Tls | None, proxies: Sequence[str]) -> uvicorn.Config:
+def _config(
+    app: App, connection: Callable[..., Connection], tls: Tls | None, proxies: Sequence[str]
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=connection,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
@@ -214,13 +224,18 @@ def _config(app: App, tls: Tls | None, proxies: Sequence[str]) -> uvicorn.Config
         server_header=False,
         date_header=False,
         proxy_headers=bool(proxies),
-        forwarded_allow_ips=list(proxies),
+        forwarded_allow_ips=[form for proxy in proxies for form in _forms(proxy)],
         h11_max_incomplete_event_size=MAX_HEAD,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
+
+
+def _forms(proxy: str) -> list[str]:
+    """Return how a socket names an address: one for IPv6 has a form of its own for IPv4."""
+    return [proxy] if ":" in proxy else [proxy, f"::ffff:{proxy}"]
 
 
 async def _run(server: Server, taken: socket.socket, tls: Tls | None, parent: int | None) -> None:
