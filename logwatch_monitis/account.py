@@ -107,14 +107,22 @@ class Account:
     sightings: Sightings
     tally: Tally
 
-    def __init__(self, config: Config, holder: RulesHolder, spool: Spool, since: float) -> None:
-        """Account for an agent that has run since *since* (seconds UTC)."""
+    def __init__(
+        self,
+        config: Config,
+        holder: RulesHolder,
+        spool: Spool,
+        *,
+        patterns: Reading,
+        configuration: Reading,
+    ) -> None:
+        """Account for an agent that has just read configuration and pattern files."""
         self.config = config
         self._spool = spool
-        self._since = since
+        self._since = configuration.loaded
         self._holder = holder
-        self.patterns = Reading(since)
-        self.configuration = Reading(since)
+        self.patterns = patterns
+        self.configuration = configuration
 
     def ready(self) -> tuple[bool, str]:
         """Return whether everything is read and delivered, and if not, why."""

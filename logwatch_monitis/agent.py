@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from logwatch_monitis.config import Ignore
 from logwatch_monitis.errors import StateError
@@ -22,13 +22,13 @@ from logwatch_monitis.sources.journal import LOG, Journal, JournalChunk
 from logwatch_monitis.sources.packed import MAGIC_SIZE, packing
 from logwatch_monitis.sources.refusals import Refusals
 from logwatch_monitis.sources.tail import Chunk, SourceStatus, Tail
-from logwatch_monitis.spool import Position, Spool, SpoolDamagedError
+from logwatch_monitis.spool import Position, SpoolDamagedError
 from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
 from logwatch_monitis.waiting import Waiting
 
-__all__ = ["Agent", "ReadingPaused", "ReadingResumed"]
+__all__ = ["Agent", "ReadingPaused", "ReadingResumed", "Sink"]
 
 TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
@@ -41,6 +41,23 @@ waits for its own proof (`logwatch_monitis.provenance`), the file's waits with i
 _TOLD_KEPT = 1000
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """Takes logins, and knows how far each log has been taken; the spool is one."""
+
+    def positions(self) -> dict[str, Position]:
+        """Return how far each log has been taken."""
+
+    def commit(
+        self, logins: Sequence[Login], positions: Mapping[str, Position], *, ignored: int = 0
+    ) -> int:
+        """Take logins and the positions behind them; return how many of them were new.
+
+        Raises:
+            StateError: it takes nothing now; the same call may be made again.
+            SpoolDamagedError: what was taken is lost; all logs are to be read again.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +128,7 @@ class Agent:
 
     Args:
         tail: where the bytes come from.
-        spool: where logins and positions go.
+        spool: where logins and positions go, the spool or what stands in for it.
         rules: the pattern files in force; `use` changes them.
         zone: of times that name none.
         machine: the name for lines that name no machine.
@@ -126,7 +143,7 @@ class Agent:
         self,
         *,
         tail: Tail,
-        spool: Spool,
+        spool: Sink,
         rules: RuleSet,
         zone: tzinfo,
         machine: str,

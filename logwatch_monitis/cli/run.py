@@ -24,7 +24,6 @@ from logwatch_monitis.cli.options import (
 )
 from logwatch_monitis.config import Config
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.observe import LEVELS
 from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
@@ -85,19 +84,17 @@ def command(
     if form and not dry_run:
         raise UsageError("--format needs --dry-run", "run itself prints no logins")
     paths = [os.path.abspath(path) for path in logs]  # noqa: PTH100 - a glob is no path
+    choice: dict[str, Any] = {"reread": read, "logs": paths, "from_start": from_start}
     if not dry_run:
         from logwatch_monitis import daemon
 
-        return daemon.run(configuration, reread=read, logs=paths, from_start=from_start, say=tell)
+        return daemon.run(configuration, say=tell, **choice)
     from logwatch_monitis import preview
 
     out = writer(
         login_format(form), stdout(), Terminal.of(sys.stdout), local_zone(configuration.timezone)
     )
-    rules = load_rules(configuration.patterns)
-    return preview.print_logins(
-        configuration, rules, logs=paths, from_start=from_start, writer=out, say=say
-    )
+    return preview.print_logins(configuration, writer=out, say=say, **choice)
 
 
 def _adjusted(

@@ -18,14 +18,19 @@ from logwatch_monitis.errors import StateError
 from logwatch_monitis.spool.values import SpoolFullError
 
 __all__ = [
+    "IN_MEMORY",
     "JOURNAL_BYTES",
     "Connection",
     "DamagedError",
     "connect",
+    "connect_in_memory",
     "in_order",
     "is_damage",
     "journal_of",
 ]
+
+IN_MEMORY = Path(":memory:")
+"""Stands for the path of a database that has none."""
 
 _BUSY_SECONDS = 10.0
 """How long a write waits for another process; its transactions take milliseconds."""
@@ -108,6 +113,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def connect_in_memory() -> sqlite3.Connection:
+    """Make an empty database that has no file."""
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
 class Connection:
     """Runs reads and transactions, one at a time: its user sees to that.
 
@@ -117,7 +127,7 @@ class Connection:
     def __init__(self, path: Path, raw: sqlite3.Connection) -> None:
         self._path = path
         self._raw: sqlite3.Connection | None = raw
-        self.inode = path.stat().st_ino
+        self.inode = path.stat().st_ino if path != IN_MEMORY else 0
 
     def close(self) -> None:
         """Close the connection; closing twice is fine."""

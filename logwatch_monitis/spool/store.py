@@ -17,8 +17,15 @@ from typing import Any, Self, TypeVar
 from logwatch_monitis.errors import SetupError, StateError
 from logwatch_monitis.login import Login
 from logwatch_monitis.seams import Clock, Events
-from logwatch_monitis.spool import outbox
-from logwatch_monitis.spool.connection import Connection, DamagedError, in_order, journal_of
+from logwatch_monitis.spool import outbox, schema
+from logwatch_monitis.spool.connection import (
+    IN_MEMORY,
+    Connection,
+    DamagedError,
+    connect_in_memory,
+    in_order,
+    journal_of,
+)
 from logwatch_monitis.spool.damage import RECOVERED, Suspect, open_or_replace, open_present
 from logwatch_monitis.spool.directory import prepare_directory
 from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
@@ -100,6 +107,16 @@ class Spool:
         spool = cls(directory, clock, events, limits)
         spool.positions()
         spool._look_at_machine(identity or machine_identity())
+        return spool
+
+    @classmethod
+    def in_memory(cls, *, clock: Clock, events: Events, limits: Limits) -> Self:
+        """Make a spool that takes logins as any other, and is gone with the process."""
+        spool = cls(IN_MEMORY, clock, events, limits)
+        raw = connect_in_memory()
+        schema.migrate(raw)
+        spool._connection = Connection(IN_MEMORY, raw)
+        spool.positions()
         return spool
 
     @classmethod
