@@ -1,11 +1,14 @@
 """Many connections and long requests at once: who gets a place and memory, and who does not."""
 
+import asyncio
 import contextlib
 import http.client
 import json
 import resource
 import signal
 import socket
+import threading
+import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,12 +18,18 @@ from real_monitor import Caller
 from running import eventually
 
 from logwatch_monitis.errors import SetupError
+from logwatch_monitis.monitis.wire import Result, checksum
 from logwatch_monitis.monitor import places as module
+from logwatch_monitis.monitor.accounts import Accounts
+from logwatch_monitis.monitor.api import Api
 from logwatch_monitis.monitor.asgi import TooLargeError
 from logwatch_monitis.monitor.budget import MAX_UNNAMED, UNCOUNTED, Budget, BudgetError
 from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.listen import Address
 from logwatch_monitis.monitor.places import Places, places_left
+from logwatch_monitis.monitor.store import Definition
+from logwatch_monitis.monitor.writer import MOST_RESULTS
+from logwatch_monitis.seams import SystemClock
 
 MIB = 1024 * 1024
 CROWD = 2_000
@@ -237,6 +246,53 @@ def test_a_full_monitor_closes_idle_connections_and_answers_new_ones(tmp_path):
             assert eventually(lambda: is_closed(idle[0]))
             assert not is_closed(idle[-1])
         agent.close()
+
+
+def test_a_store_that_stalls_is_answered_503_and_loses_nothing(tmp_path):
+    """With 20,000 results waiting the next is refused at once; those that wait are stored."""
+    gate = threading.Event()
+
+    async def scenario():
+        accounts = Accounts.open(tmp_path, SystemClock())
+        store, keys = accounts[0].store, accounts[0].keys
+        monitor = await store.add_monitor(Definition("m", "m", "", {}))
+        pairs = {"action": "addResult", "apikey": keys.api_key, "monitorId": str(monitor)}
+        pairs |= {"checktime": "1", "results": "user_login:u", "version": "2"}
+        pairs["timestamp"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        pairs["checksum"] = checksum(keys.secret_key, pairs)
+        waiting = [asyncio.ensure_future(store._writer.write(lambda _: gate.wait(60)))]
+        for number in range(MOST_RESULTS - 1):
+            result = Result(number, {"user_login": "u"})
+            waiting.append(asyncio.ensure_future(store.add_results(monitor, [result])))
+        await asyncio.sleep(0)
+        refused = await call(Api(accounts), pairs)
+        gate.set()
+        await asyncio.gather(*waiting)
+        taken = await call(Api(accounts), pairs)
+        count = "SELECT count(*) FROM results"
+        (rows,) = await store.read(lambda found: found.execute(count).fetchone())
+        accounts.close()
+        return refused, taken, rows
+
+    (status, headers, body), (later, _, _), rows = asyncio.run(scenario())
+    assert (503, 200, MOST_RESULTS) == (status, later, rows)
+    assert 1 <= int(headers[b"retry-after"]) <= 5
+    assert list(json.loads(body)) == ["status"]
+
+
+async def call(app, pairs):
+    """Send a form to the application itself; return status, headers and body."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": urlencode(pairs).encode()}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
 def push(connection, caller, monitor, checktime):

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fake_monitor import (
@@ -20,6 +21,7 @@ from fake_monitor import (
     reset,
     truncated,
 )
+from running import eventually
 
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.monitis.transport import RequestsTransport
@@ -235,3 +237,23 @@ def test_tls_to_a_plain_server(server, transport):
     """TLS with a server that does not speak it fails clearly."""
     text, _ = _failure(transport, server.url.replace("http:", "https:"))
     assert text.startswith("127.0.0.1: TLS failed")
+
+
+def test_an_idle_connection_is_closed():
+    """Nothing keeps a place at the server that is not used; the next request has a new one."""
+    transport = RequestsTransport(idle=0.2)
+    with FakeMonitor() as server:
+        server.always(answer(200, {}))
+        for number in range(1, 3):
+            assert transport.send("POST", f"{server.url}/api", {}).status == 200
+            assert transport.send("GET", f"{server.url}/api", {}).status == 200
+            assert server.connections == number
+            assert eventually(lambda: not open_to(server))
+    transport.close()
+
+
+def open_to(server):
+    """Return the client's ends of connections to the server, from the kernel's table."""
+    port = f":{int(server.url.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return [row for row in rows if row[2].endswith(port) and row[3] == "01"]

@@ -13,6 +13,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from logwatch_monitis.seams import Reply
 
 from .deadline import Deadlines, Handle, current_call
 from .faults import AnswerLostError
+from .idle import IDLE_SECONDS, IdleConnections
 from .lists import encode_cell
 from .replies import bound_of
 
@@ -71,6 +73,7 @@ class RequestsTransport:
         total: float = 60.0,
         connections: int = 8,
         proxy: str = "",
+        idle: float = IDLE_SECONDS,
     ) -> None:
         """Make a transport; nothing is sent yet.
 
@@ -80,15 +83,17 @@ class RequestsTransport:
             total: seconds for the whole exchange, looking up the name left out.
             connections: how many are kept for later.
             proxy: address of a proxy, empty for none.
+            idle: seconds after which a connection that is kept for later is closed.
         """
         self._timeout = (connect, read)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._deadlines = Deadlines(total)
+        self._idle = IdleConnections(idle)
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
+            self._session.mount(scheme, _Adapter(connections, self._idle))
 
     def send(self, method: str, url: str, params: Mapping[str, str]) -> Reply:
         """Send *params* (query of a GET, form of a POST) and return the whole reply.
@@ -114,6 +119,7 @@ class RequestsTransport:
     def close(self) -> None:
         """Close the connections; an exchange under way ends at once with UnreachableError."""
         self._deadlines.close()
+        self._idle.close()
         self._session.close()
 
     def _exchange(self, request: requests.PreparedRequest, size: int) -> Reply:
@@ -329,27 +335,46 @@ class _SecureConnection(_Watched, HTTPSConnection):
     response_class = _Response
 
 
-class _Pool(HTTPConnectionPool):
+class _Resting:
+    """A pool, of whose connections `IdleConnections` knows."""
+
+    def __init__(self, idle: IdleConnections, *args: Any, **kwargs: Any) -> None:
+        self._idle = idle
+        super().__init__(*args, **kwargs)
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)  # type: ignore[misc]
+        self._idle.use(connection)
+        return connection
+
+    def _put_conn(self, connection: Any) -> None:
+        if connection and connection.sock:
+            self._idle.rest(connection)
+        super()._put_conn(connection)  # type: ignore[misc]
+
+
+class _Pool(_Resting, HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Resting, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
 class _Adapter(HTTPAdapter):
     """Uses the watched connections, directly and through a proxy."""
 
+    def __init__(self, connections: int, idle: IdleConnections) -> None:
+        self._pools = {"http": partial(_Pool, idle), "https": partial(_SecurePool, idle)}
+        super().__init__(pool_maxsize=connections)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """See `HTTPAdapter.init_poolmanager`."""
         super().init_poolmanager(*args, ssl_context=ssl.create_default_context(), **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """See `HTTPAdapter.proxy_manager_for`."""
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = self._pools
         return manager
-
-
-_POOLS = {"http": _Pool, "https": _SecurePool}

@@ -40,11 +40,12 @@ from .asgi import (
     prove,
     read_body,
     respond,
+    retry_soon,
 )
 from .auth import Denied
 from .limits import Attempts, Guesses, LockedError
 from .reads import READS, Answer, Params, Read
-from .writer import Refused
+from .writer import FullError, Refused
 from .writes import CHANGING, WRITES, Write
 
 __all__ = ["MAX_BODY", "PATHS", "Api"]
@@ -129,10 +130,16 @@ class Api:
         action = params.get("action", "")
         if style.write and scope["method"] != "POST":
             return style.failure(405, f"{action} must be sent with POST", _POST_ONLY)
+        return await self._attempt(action, scope, params, style)
+
+    async def _attempt(self, action: str, scope: Scope, params: Params, style: _Style) -> Reply:
         try:
             return Reply(200, await self._do(action, scope, params, xml=style.xml))
         except LockedError as locked:
             return _too_many(style, locked.wait)
+        except FullError:
+            text = "Too many results wait to be stored, try again later"
+            return style.failure(503, text, [retry_soon()])
         except (Refused, ValueError) as refusal:
             return style.failure(200, str(refusal))
         except sqlite3.Error as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from pathlib import Path
-from random import randint
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -15,7 +14,7 @@ from logwatch_monitis.seams import Clock, SystemClock
 
 from . import api, health
 from .accounts import Account, Accounts
-from .asgi import App, Message, Receive, Scope, Send, client_network, peer_of, respond
+from .asgi import App, Message, Receive, Scope, Send, client_network, peer_of, respond, retry_soon
 from .guard import Door, Guard
 from .page import Page, Surroundings
 
@@ -66,9 +65,8 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
 
 async def _no_place(send: Send) -> None:
     text = b'{"error":"Too many connections from your address, try again later"}'
-    again = (b"retry-after", str(randint(1, 5)).encode())  # noqa: S311 - spreads clients
-    close = (b"connection", b"close")
-    await respond(send, 503, text, [(b"content-type", b"application/json"), again, close])
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close"), retry_soon()]
+    await respond(send, 503, text, headers)
 
 
 def _quiet(app: App) -> App:

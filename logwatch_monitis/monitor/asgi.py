@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
+from random import randint
 from typing import Any
 
 from .limits import network_of
@@ -30,6 +31,7 @@ __all__ = [
     "prove",
     "read_body",
     "respond",
+    "retry_soon",
 ]
 
 Scope = MutableMapping[str, Any]
@@ -127,6 +129,11 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
     complete = [*headers, length, (b"date", http_date())]
     await send({"type": "http.response.start", "status": status, "headers": complete})
     await send({"type": "http.response.body", "body": body})
+
+
+def retry_soon() -> tuple[bytes, bytes]:
+    """Return a header that asks to come again in 1 to 5 s, not all clients at the same moment."""
+    return b"retry-after", str(randint(1, 5)).encode()  # noqa: S311 - keeps no secret
 
 
 def from_elsewhere(scope: Scope) -> bool:

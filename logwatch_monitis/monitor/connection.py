@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from random import randint
 from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .asgi import PEER, TooLargeError
+from .asgi import PEER, TooLargeError, retry_soon
 from .budget import MAX_UNNAMED, Budget, BudgetError
 from .places import Places
 
@@ -39,7 +38,7 @@ _TOO_LONG = _answer(
 
 
 def _busy() -> bytes:
-    again = f"retry-after: {randint(1, 5)}"  # noqa: S311 - spreads clients, keeps no secret
+    again = b": ".join(retry_soon()).decode()
     return _answer("503 Service Unavailable", "Too many requests at once, try again later", again)
 
 

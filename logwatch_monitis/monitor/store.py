@@ -138,7 +138,7 @@ class Store:
                     check_values(columns, result.values)
             return insert_results(connection, rows)
 
-        return await self._writer.write(insert)
+        return await self._writer.write(insert, len(rows), sum(map(_size, rows)))
 
     async def add_additional(
         self,
@@ -157,7 +157,7 @@ class Store:
             self._columns.of(connection, monitor)
             insert_additions(connection, monitor, checktime, objects, repeat)
 
-        await self._writer.write(insert)
+        await self._writer.write(insert, size=len(_encode(objects)))
 
     async def add_monitor(self, definition: Definition) -> int:
         """Make a monitor and return its id, which no other will ever have.
@@ -176,7 +176,7 @@ class Store:
             )
             return cursor.lastrowid or 0
 
-        return await self._writer.write(insert)
+        return await self._writer.write(insert, size=_size(row))
 
     async def change_monitor(
         self, monitor: int, change: Callable[[Definition], Definition]
@@ -275,6 +275,11 @@ def _row(definition: Definition) -> tuple[Any, ...]:
     params, details = _encode(definition.params), _encode(definition.details)
     texts = (*definition[:3], params, details)
     return (*(text.encode("utf-8", "replace").decode() for text in texts), definition.suspended)
+
+
+def _size(row: Sequence[Any]) -> int:
+    """Return about how many bytes a row holds until it is stored."""
+    return sum(len(cell) for cell in row if isinstance(cell, str))
 
 
 def _require_free_name(connection: sqlite3.Connection, name: str, own: int = 0) -> None:

@@ -10,11 +10,13 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["Refused", "Writer"]
+__all__ = ["MOST_BYTES", "MOST_RESULTS", "FullError", "Refused", "Writer"]
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 MAX_GROUP = 512
+MOST_RESULTS = 20_000
+MOST_BYTES = 64 * 1024 * 1024
 IDLE = 600.0
 TIDY_ROWS = 1_000
 
@@ -23,9 +25,21 @@ class Refused(Exception):  # noqa: N818 - an answer to a client, not a failure
     """Raised by an operation, before it wrote anything, to say no; the text is for the client."""
 
 
+class FullError(Exception):
+    """Raised for an operation that finds too many waiting already; nothing of it is done."""
+
+
+class _Load(NamedTuple):
+    """How much of what waits an operation is."""
+
+    results: int = 1
+    size: int = 0
+
+
 class _Job(NamedTuple):
     operation: Operation[Any]
     future: asyncio.Future[Any]
+    load: _Load
     alone: bool = False
 
 
@@ -41,6 +55,9 @@ class Writer:
     While a commit waits for the disk the next operations gather, so the disk's pace bounds commits,
     not operations. An operation is told done only after its commit. If a group fails, each of it is
     tried alone: one that cannot be stored takes none of the others with it.
+
+    At most `MOST_RESULTS` results or `MOST_BYTES` bytes wait, so a store that stalls fills no
+    memory; a single operation is taken whatever its size if nothing waits.
     """
 
     def __init__(
@@ -61,29 +78,51 @@ class Writer:
         self._tidy = tidy
         self._undone = undone
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._load = _Load(0)
         self._thread = threading.Thread(target=self._run, name="monitor-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], results: int = 1, size: int = 0) -> T:
         """Run *operation* in the writer's thread; return what it returned once that is durable.
+
+        Args:
+            operation: what to do.
+            results: how many it stores.
+            size: how many bytes it holds until then.
 
         Raises:
             Refused: the operation said no.
+            FullError: too much waits already.
             sqlite3.Error: it could not be stored; nothing of it was.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(operation, future))
-        return await future
+        return await self._put(operation, _Load(results, size))
 
     async def write_alone(self, operation: Operation[T]) -> T:
         """Run *operation* like `write`, but outside of a transaction.
 
         Raises:
+            FullError: too much waits already.
             sqlite3.Error: it failed.
         """
+        return await self._put(operation, _Load(), alone=True)
+
+    async def _put(self, operation: Operation[T], load: _Load, *, alone: bool = False) -> T:
+        with self._lock:
+            present = self._load
+            self._load = after = _Load(present.results + load.results, present.size + load.size)
+            if present.results and (after.results > MOST_RESULTS or after.size > MOST_BYTES):
+                self._load = present
+                raise FullError
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(operation, future, alone=True))
+        self._jobs.put(_Job(operation, future, load, alone))
         return await future
+
+    def _done(self, jobs: Sequence[_Job]) -> None:
+        """Make room: these operations wait no longer."""
+        results, size = sum(job.load.results for job in jobs), sum(job.load.size for job in jobs)
+        with self._lock:
+            self._load = _Load(self._load.results - results, self._load.size - size)
 
     def close(self) -> None:
         """Finish what is waiting, then close the connection."""
@@ -108,8 +147,14 @@ class Writer:
     def _do(self, jobs: Sequence[_Job]) -> None:
         together = [job for job in jobs if not job.alone]
         if together:
-            _tell(self._commit(together))
-        _tell([self._outside(job) for job in jobs if job.alone])
+            outcomes = self._commit(together)
+            self._done(together)
+            _tell(outcomes)
+        for job in jobs:
+            if job.alone:
+                outcome = self._outside(job)
+                self._done([job])
+                _tell([outcome])
 
     def _outside(self, job: _Job) -> _Outcome:
         try:
