@@ -227,7 +227,7 @@ class Agent:
             if self._leave() or (late and chunk.log in seen):
                 return True
             seen.add(chunk.log)
-        return more
+        return more or self._tail.pending
 
     def _read_journal(self) -> bool:
         """Take what the journal has, or much of it; return whether it has more."""
@@ -427,6 +427,7 @@ class Agent:
             "last_login": state.last_login if state else None,
             "lines": state.scanner.counts.lines if state else 0,
             "bytes": state.size if state else 0,
+            "skipped": list(status.skipped),
             "refused": self.refusals.count if status.log == LOG else None,
         }
 

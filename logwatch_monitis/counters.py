@@ -14,6 +14,7 @@ from logwatch_monitis.delivery import Delivered, DeliveryFailed, DeliveryStillFa
 from logwatch_monitis.monitor.child import MonitorDied
 from logwatch_monitis.seams import Clock, Event, Reply, Transport
 from logwatch_monitis.sources.events import (
+    CopySkipped,
     FileGap,
     FileReplaced,
     FileRotated,
@@ -52,6 +53,7 @@ class Tally:
 
     Attributes:
         rotations: new files under a log's name, by log.
+        skipped: rotated copies too costly to decompress, by log.
         losses: what may have lost lines, by what happened.
         retries: failed deliveries that are tried again, by reason.
         requests: answers of the monitor by action and HTTP status, ``none`` without a whole one.
@@ -64,6 +66,7 @@ class Tally:
         self._clock = clock
         self._lock = threading.Lock()
         self.rotations: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
         self.requests: Counter[tuple[str, str]] = Counter()
@@ -89,6 +92,10 @@ class Tally:
     def rotated(self, event: FileRotated | FileReplaced) -> None:
         """Count a new file under a log's name."""
         self.rotations[event.log] += 1
+
+    def skip(self, event: CopySkipped) -> None:
+        """Count a rotated copy that is too costly to decompress."""
+        self.skipped[event.log] += 1
 
     def truncated(self, event: FileTruncated) -> None:
         """Count a file that was cut: lines may have been written to it unseen."""
@@ -127,6 +134,7 @@ _COUNTED: Mapping[type[Event], Callable[[Tally, Any], None]] = {
     FileRotated: Tally.rotated,
     FileReplaced: Tally.rotated,
     FileTruncated: Tally.truncated,
+    CopySkipped: Tally.skip,
     FileGap: Tally.gap,
     JournalGap: Tally.gap,
     JournalSuppressed: Tally.gap,

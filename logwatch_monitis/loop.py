@@ -113,6 +113,7 @@ class Loop:
             clock=self._clock,
             events=self.events,
             from_start=from_start,
+            leave=lambda: self._signals.stop,
         )
         self._journal = self._open_journal(self._config, saved, from_start=from_start)
         self._agent = Agent(

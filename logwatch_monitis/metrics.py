@@ -154,6 +154,13 @@ FIGURES = (
         _tallied("rotations"),
     ),
     Figure(
+        "logwatch_copies_skipped_total",
+        "counter",
+        "Rotated copies that are too costly to decompress.",
+        ("source",),
+        _tallied("skipped"),
+    ),
+    Figure(
         "logwatch_possible_losses_total",
         "counter",
         "What may have lost lines: gap, truncated, overlong_line.",

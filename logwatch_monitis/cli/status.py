@@ -88,6 +88,8 @@ def _source(row: dict[str, Any]) -> list[Any]:
     detail = f" ({row['detail']})" if row.get("detail") else ""
     if row.get("refused"):
         detail += f" ({row['refused']} logins refused: not proved)"
+    if row.get("skipped"):
+        detail += f" (too costly, skipped: {', '.join(row['skipped'])})"
     figures = [row.get(name) for name in ("position", "size", "lag")]
     moments = [ago(row.get("last_line")), ago(row.get("last_login"))]
     return [row["log"], f"{row['state']}{detail}", *figures, *moments]

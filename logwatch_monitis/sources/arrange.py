@@ -14,6 +14,7 @@ import time
 from typing import Literal
 
 from logwatch_monitis.seams import Events
+from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.events import (
     FileFound,
     FileGap,
@@ -25,7 +26,13 @@ from logwatch_monitis.sources.follow import Follower
 from logwatch_monitis.sources.handle import Handle
 from logwatch_monitis.sources.identity import Place, line_start, matches
 from logwatch_monitis.sources.position import FileState
-from logwatch_monitis.sources.shelf import Beginnings, Shelf, ShelfMovedError, is_prefix
+from logwatch_monitis.sources.shelf import (
+    KnownCopies,
+    Shelf,
+    ShelfBusyError,
+    ShelfMovedError,
+    is_prefix,
+)
 
 __all__ = ["Arranger", "LiveMovedError", "Start"]
 
@@ -51,7 +58,7 @@ class Arranger:
         start: see `Start`.
         now: of the monotonic clock.
         events: told what is found.
-        beginnings: of the rotated copies, as far as known.
+        known: what is known of the rotated copies.
     """
 
     def __init__(
@@ -63,10 +70,10 @@ class Arranger:
         start: Start,
         now: float,
         events: Events,
-        beginnings: Beginnings | None = None,
+        known: KnownCopies,
     ) -> None:
         self._log = log
-        self._beginnings = beginnings or Beginnings()
+        self._copies = known
         self._live = live
         self._start = start
         self._now = now
@@ -86,7 +93,9 @@ class Arranger:
         Raises:
             LiveMovedError: the log's name leads to another file by now; nothing was altered.
             ShelfMovedError: the directory changes too fast; nothing was altered.
+            ShelfBusyError: there is much to decompress; nothing was altered.
         """
+        self._copies.begin(all_needed=self._start == "known")
         for attempt in range(_TRIES):
             time.sleep(attempt * _PAUSE_SECONDS)
             try:
@@ -109,14 +118,8 @@ class Arranger:
     def _attempt(self, *, last: bool) -> list[Follower]:
         hints = [file.path for file in self._files if not file.done]
         for below in (False, True):
-            shelf = Shelf(
-                self._log,
-                hints,
-                self._identity,
-                self._events,
-                below=below,
-                beginnings=self._beginnings,
-            )
+            known = self._copies
+            shelf = Shelf(self._log, hints, self._identity, self._events, known, below=below)
             try:
                 self._recognise(shelf)
                 if below or self._settled(shelf):
@@ -127,7 +130,11 @@ class Arranger:
                     shelf.open(unseen)
                     shelf.verify()
                     self._verify_live()
+                    shelf.settle()
                     return self._build(shelf, unseen, marks)
+            except TooCostlyError as error:
+                shelf.put_off(error.path)
+                raise ShelfBusyError from error
             finally:
                 shelf.close()
         raise AssertionError("unreachable")
@@ -249,7 +256,9 @@ class Arranger:
         return [
             index
             for index in range(low, len(shelf))
-            if index not in taken and shelf.copies[index][1:3] not in held
+            if index not in taken
+            and shelf.copies[index][1:3] not in held
+            and not shelf.is_costly(index)
         ]
 
     def _is_oldest(self, first: Follower) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Clock, Event, Events
+from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.arrange import Arranger, LiveMovedError, Start
 from logwatch_monitis.sources.events import (
     FileGap,
@@ -23,7 +24,7 @@ from logwatch_monitis.sources.follow import LATE_SECONDS, Follower, Portion, Rew
 from logwatch_monitis.sources.handle import Handle, open_any, open_plain
 from logwatch_monitis.sources.identity import Place
 from logwatch_monitis.sources.position import FileState, LogState
-from logwatch_monitis.sources.shelf import Beginnings, ShelfMovedError
+from logwatch_monitis.sources.shelf import KnownCopies, ShelfBusyError, ShelfMovedError
 
 __all__ = ["Chain", "Owner", "Part"]
 
@@ -53,6 +54,7 @@ class Chain:
         files: the files known, oldest first.
         live: the path leads to a file, the last of *files*.
         twin: the path leads to this file, which is read for another log.
+        pending: the last look was broken off because it took long; the next one goes on there.
     """
 
     def __init__(
@@ -79,7 +81,8 @@ class Chain:
         self.twin: Follower | None = None
         self._arranged = False
         self._steady = Steady()
-        self._beginnings = Beginnings()
+        self._copies = KnownCopies(path, events)
+        self.pending = False
         self._reported: Event | None = None
 
     @property
@@ -113,6 +116,7 @@ class Chain:
 
     def read(self) -> Part | None:
         """Return the next lines, those of older files first; None when caught up."""
+        self.pending = False
         for _ in range(_REWRITES):
             if not self._follow():
                 return None
@@ -133,6 +137,12 @@ class Chain:
         """Close all files."""
         for file in self.files:
             file.close()
+        self._copies.close()
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The rotated copies that cost too much to decompress."""
+        return self._copies.skipped
 
     def _follow(self) -> bool:
         """See to it that the files are the right ones; False if that must be tried again."""
@@ -270,11 +280,14 @@ class Chain:
             start=self._start,
             now=self._clock.monotonic(),
             events=self._events,
-            beginnings=self._beginnings,
+            known=self._copies,
         )
         try:
             files = arranger.run()
         except ShelfMovedError:
+            return False
+        except ShelfBusyError:
+            self.pending = True
             return False
         self._unlive()
         self.files = files
@@ -284,11 +297,14 @@ class Chain:
         return True
 
     def _next(self) -> Part | None:
-        for file in list(self.files):
+        for file in sorted(self.files, key=_is_slow):
+            if self.pending and file.handle and file.handle.packed:
+                continue
             portion = self._read(file)
             if portion:
                 return Part(file, portion)
-        self._retire()
+        if not self.pending:
+            self._retire()
         return None
 
     def _read(self, file: Follower) -> Portion | None:
@@ -298,7 +314,19 @@ class Chain:
             return file.read(self._clock.monotonic(), self._events)
         except OSError as error:
             self._broken(file, error)
+        except TooCostlyError:
+            self._skip(file)
         return None
+
+    def _skip(self, file: Follower) -> None:
+        """Read no more in a copy that costs too much to decompress."""
+        assert file.handle is not None
+        found = file.handle.stat()
+        content = found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+        self._copies.skip(file.path, content)
+        self.pending = True
+        file.close()
+        file.done = True
 
     def _broken(self, file: Follower, error: OSError) -> None:
         """Let go of a file that cannot be read any more, to open it anew at the next look."""
@@ -359,3 +387,7 @@ class Chain:
             self._events(PartialLineDropped(self.path, file.path, file.unread))
         file.close()
         file.done = True
+
+
+def _is_slow(file: Follower) -> bool:
+    return file.slow

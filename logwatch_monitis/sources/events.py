@@ -9,6 +9,7 @@ from typing import ClassVar
 from logwatch_monitis.seams import Event
 
 __all__ = [
+    "CopySkipped",
     "FileFound",
     "FileGap",
     "FileReplaced",
@@ -128,6 +129,22 @@ class FileUnreadable(Event):
     def __str__(self) -> str:
         where = "" if self.path == self.log else f"{self.log}: "
         return f"{where}{self.path} cannot be read: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopySkipped(Event):
+    """A rotated copy costs too much to decompress beside following the log; it is left out."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    log: str
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.log}: {self.path} is too costly to decompress, skipped; if it holds logins, "
+            "'backfill' reads it"
+        )
 
 
 @dataclass(frozen=True, slots=True)

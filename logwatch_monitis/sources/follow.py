@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from logwatch_monitis.seams import Events
+from logwatch_monitis.sources.allowance import Allowance
 from logwatch_monitis.sources.events import LineTooLong
 from logwatch_monitis.sources.handle import Handle, has_writer
 from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at, starts_like
@@ -18,6 +20,11 @@ LATE_SECONDS = 600.0
 """How long a renamed file is watched after its last line."""
 
 _RACY_SECONDS = 1.0
+
+_LINE_SECONDS = 0.15
+_LINE_BYTES = 256 * 1024 * 1024
+"""Processor time and decompressed bytes, at most, from one line of an archive to the next."""
+_SLOW_SECONDS = 0.5
 
 
 class RewrittenError(Exception):
@@ -78,6 +85,7 @@ class Follower:
             lines are read: they may be known already.
         orphan: the file has no name and goes on in another one; only late lines are awaited here.
         quiet_since: when it last gave lines or was renamed; of the monotonic clock.
+        slow: it is compressed, and reading it takes long: whatever else there is comes first.
     """
 
     def __init__(self, log: str, state: FileState, handle: Handle | None, now: float) -> None:
@@ -88,6 +96,8 @@ class Follower:
         self.former = Place() if again else None
         self.orphan = False
         self.quiet_since = now
+        self.slow = False
+        self._begun: float | None = None
         self._before = self._body = b""
         self._start = 0
 
@@ -159,6 +169,7 @@ class Follower:
 
         Raises:
             RewrittenError: the file was cut or rewritten.
+            TooCostlyError: it is compressed, and gives no line for much work.
             OSError: it cannot be read.
         """
         assert self.handle is not None
@@ -166,15 +177,26 @@ class Follower:
         stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns
         if self._steady.trusted(stamp, now):
             return None
-        try:
+        with self._decompressing(self.handle, now):
             while piece := self._next(found.st_size):
                 if piece.data:
                     return self._portion(piece, found.st_mtime)
                 self._pass_over(piece, events)
-        finally:
-            self._body = b""
         self._steady.note(stamp, now)
         return None
+
+    @contextlib.contextmanager
+    def _decompressing(self, handle: Handle, now: float) -> Iterator[None]:
+        """Limit what a piece may cost, and give its memory back."""
+        if handle.packed:
+            handle.allowance = Allowance(_LINE_SECONDS, _LINE_BYTES)
+            self._begun = self._begun or now
+            self.slow = now - self._begun > _SLOW_SECONDS
+        try:
+            yield
+        finally:
+            self._body = b""
+            handle.allowance = None
 
     def renew_print(self) -> None:
         """Make the fingerprint cover what the open file begins with now."""

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from logwatch_monitis.sources.allowance import Allowance, TooCostlyError
 from logwatch_monitis.sources.packed import MAGIC_SIZE, ArchiveDamagedError, Unpacker, packing
 from logwatch_monitis.sources.siblings import named_packed
 
@@ -17,7 +18,13 @@ __all__ = ["Handle", "PackedHandle", "PlainHandle", "has_writer", "open_any", "o
 
 
 class Handle(Protocol):
-    """An open file. While it is open, its device and inode are proof of what it is."""
+    """An open file. While it is open, its device and inode are proof of what it is.
+
+    Attributes:
+        allowance: what decompression may cost from now on; None for no limit.
+    """
+
+    allowance: Allowance | None
 
     @property
     def packed(self) -> bool:
@@ -39,6 +46,9 @@ class Handle(Protocol):
     def fileno(self) -> int:
         """Return the descriptor."""
 
+    def rest(self) -> None:
+        """Give memory back until the next read."""
+
     def close(self) -> None:
         """Close it."""
 
@@ -51,6 +61,7 @@ class PlainHandle:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self.allowance: Allowance | None = None
 
     def stat(self) -> os.stat_result:
         """See `Handle.stat`."""
@@ -73,6 +84,9 @@ class PlainHandle:
         """See `Handle.fileno`."""
         return self._descriptor
 
+    def rest(self) -> None:
+        """See `Handle.rest`."""
+
     def close(self) -> None:
         """See `Handle.close`."""
         os.close(self._descriptor)
@@ -88,6 +102,7 @@ class PackedHandle:
         self._path = path
         self._stamp: tuple[int, int] | None = None
         self._damage: ArchiveDamagedError | None = None
+        self.allowance: Allowance | None = None
         self._restart()
 
     def _restart(self) -> None:
@@ -100,7 +115,7 @@ class PackedHandle:
         self._file.seek(0)
         decoder = packing(self._file.read(MAGIC_SIZE))
         self._file.seek(0)
-        self._unpacker = Unpacker(self._file, self._path, decoder) if decoder else None
+        self._unpacker = Unpacker(self._file, self._path, decoder, self._spend) if decoder else None
         if not decoder:
             self._damage = ArchiveDamagedError(self._path, "no beginning", 0, unfinished=True)
 
@@ -114,7 +129,11 @@ class PackedHandle:
         return os.fstat(self._file.fileno())
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """See `Handle.read_at`. Damage counts as the end; `damage` then tells."""
+        """See `Handle.read_at`. Damage counts as the end; `damage` then tells.
+
+        Raises:
+            TooCostlyError: the allowance is used up; the same read goes on with another one.
+        """
         if offset < self._start or self._grown():
             self._restart()
         while not self._ended and self._start + len(self._window) < offset + size:
@@ -122,6 +141,10 @@ class PackedHandle:
             self._window += self._next_piece()
         self._forget(offset)
         return bytes(self._window[offset - self._start :][:size])
+
+    def _spend(self, count: int) -> None:
+        if self.allowance and not self.allowance.covers(count):
+            raise TooCostlyError(self._path)
 
     def _forget(self, offset: int) -> None:
         count = min(offset - self._start, len(self._window))
@@ -150,6 +173,10 @@ class PackedHandle:
     def fileno(self) -> int:
         """See `Handle.fileno`."""
         return self._file.fileno()
+
+    def rest(self) -> None:
+        """See `Handle.rest`."""
+        self._restart()
 
     def close(self) -> None:
         """See `Handle.close`."""

@@ -18,6 +18,7 @@ __all__ = [
     "ReadAt",
     "advance",
     "digest",
+    "holds_before",
     "line_start",
     "matches",
     "place_at",
@@ -73,8 +74,11 @@ def digest(data: bytes) -> str:
 
 def matches(place: Place, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the bytes that *place* was made from."""
-    if not starts_like(place, read_at):
-        return False
+    return starts_like(place, read_at) and holds_before(place, read_at)
+
+
+def holds_before(place: Place, read_at: ReadAt) -> bool:
+    """Tell whether the file behind *read_at* has the bytes just before *place*."""
     before = read_at(place.offset - place.reach, place.reach)
     return len(before) == place.reach and digest(before) == place.tail_hash
 

@@ -24,7 +24,7 @@ MAGIC_SIZE = 6
 
 _INPUT = 65_536
 _FIRST_INPUT = 512
-"""What a member is fed first: what it does not take is copied, and there may be millions of them."""
+"""What a member is fed first: what it leaves is copied, and there may be millions of members."""
 _STEP = 16_384  # what a decoder has in hand when it meets damage is lost
 _GZIP_STEP = 65_536  # gzip loses nothing to a wrong checksum or a missing end; larger is faster
 _XZ_MEMORY = 128 * 1024 * 1024
@@ -235,7 +235,8 @@ class Unpacker:
             file: the compressed file.
             path: for messages.
             decoder: of its format, from `packing`.
-            meter: told after each step how many bytes came out, none too; may raise to end it.
+            meter: told before each step how many bytes the last one gave; it may raise, and then
+                nothing is lost.
 
         Raises:
             MissingExtraError: the library for this format is not installed.
@@ -246,6 +247,7 @@ class Unpacker:
         self._meter = meter
         self._input = b""
         self._at = 0
+        self._given = 0
         self._begin()
         self.offset = 0
 
@@ -258,9 +260,10 @@ class Unpacker:
             OSError: it cannot be read.
         """
         while self._decoder or self._next_member():
-            out = self._piece()
             if self._meter:
-                self._meter(len(out))
+                self._meter(self._given)
+            out = self._piece()
+            self._given = len(out)
             if out:
                 self.offset += len(out)
                 return out

@@ -3,56 +3,143 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
-from logwatch_monitis.sources.events import FileUnreadable
+from logwatch_monitis.sources.allowance import Allowance, TooCostlyError
+from logwatch_monitis.sources.events import CopySkipped, FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
-from logwatch_monitis.sources.identity import REACH, Place, digest, line_start, matches
+from logwatch_monitis.sources.identity import REACH, Place, digest, holds_before, line_start
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.siblings import Sibling, log_path, scan, single, stat_siblings
 
-__all__ = ["Beginnings", "Shelf", "ShelfMovedError", "is_prefix"]
+__all__ = ["KnownCopies", "Shelf", "ShelfBusyError", "ShelfMovedError", "is_prefix"]
+
+Content = tuple[int, int, int, int]
+"""See `Sibling.content`."""
 
 _COMPARE = 1 << 20
-_OPEN_AT_ONCE = 32
-"""Copies that one shelf keeps open; there may be thousands."""
+_OPEN_AT_ONCE = 4
+"""Copies that one shelf keeps open to look into; there may be thousands, and an archive can ask
+for 128 MiB of memory."""
+_PINNED_AT_ONCE = 32
+"""Copies that are opened to be read."""
+_LOOK_SECONDS = 0.4
+"""Processor time of one look through the copies of a log; the next one goes on there."""
+_MIB = 1 << 20
+_FOR_BEGINNING = (0.1, 4 * _MIB)
+"""Processor time and bytes for the first bytes of a copy."""
+_FOR_SIZE = (0.1, 16 * _MIB)
+_FOR_PLACE = (0.25, 256 * _MIB)
+"""The same, in one look, to find a place in a copy that begins as the file did."""
+_ALLOWANCES = 100
+"""How many looks that may take."""
 
 
 class ShelfMovedError(Exception):
     """Raised when the directory changed while it was looked at."""
 
 
-class Beginnings:
-    """The first `REACH` bytes of the rotated copies of one log.
+class ShelfBusyError(Exception):
+    """Raised when looking through the copies takes long; the next look goes on where this ended."""
 
-    They are kept so that a copy is opened once and not at every look. It is the same while device,
-    inode, size and time of the last write are.
+
+class KnownCopies:
+    """What is known of the rotated copies of one log from one look to the next.
+
+    A copy is the same while device, inode, size and time of the last write are.
+
+    Attributes:
+        skipped: the paths of copies that cost too much to decompress.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int, int, int], bytes] = {}
+    def __init__(self, log: str, events: Events) -> None:
+        self._log = log
+        self._events = events
+        self._beginnings: dict[Content, bytes] = {}
+        self._spent: Counter[Content] = Counter()
+        self._costly: dict[Content, str] = {}
+        self._kept: dict[Content, Handle] = {}
+        self._end = 0.0
+        self._all_needed = False
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """See the class."""
+        return tuple(sorted(self._costly.values()))
+
+    def begin(self, *, all_needed: bool) -> None:
+        """Begin a look through the copies, where it matters that none is left out, or does not."""
+        self._end = time.thread_time() + _LOOK_SECONDS
+        self._all_needed = all_needed
+
+    def may_open(self) -> bool:
+        """Tell whether another copy may be opened in this look.
+
+        Raises:
+            ShelfBusyError: not in this one, and it matters.
+        """
+        late = time.thread_time() > self._end
+        if late and self._all_needed:
+            raise ShelfBusyError
+        return not late
 
     def excludes(self, copy: Sibling, place: Place) -> bool:
         """Tell whether *copy* is known not to hold *place*."""
-        known = self._known.get(copy.content)
+        known = self._beginnings.get(copy.content)
         if known is None:
             return False
         beginning = known[: place.print_size]
         return len(beginning) < place.print_size or digest(beginning) != place.print_hash
 
-    def learn(self, copy: Sibling, handle: Handle) -> None:
-        """Read how *copy* begins, unless that is known."""
-        if copy.content not in self._known:
-            self._known[copy.content] = handle.read_at(0, REACH)
+    def beginning(self, copy: Sibling) -> bytes | None:
+        """Return the first `REACH` bytes of *copy* if they were read before."""
+        return self._beginnings.get(copy.content)
+
+    def learn(self, copy: Sibling, beginning: bytes) -> None:
+        """Note the first `REACH` bytes of *copy*."""
+        self._beginnings[copy.content] = beginning
+
+    def is_costly(self, copy: Sibling) -> bool:
+        """Tell whether *copy* is skipped."""
+        return copy.content in self._costly
+
+    def skip(self, path: str, content: Content) -> None:
+        """Look no more into the copy at *path*, while it is as it is."""
+        if content not in self._costly:
+            self._costly[content] = path
+            self._events(CopySkipped(self._log, path))
+
+    def put_off(self, copy: Sibling, handle: Handle) -> bool:
+        """Keep *handle*, whose allowance is used up, for the next look; False if that is enough."""
+        self._spent[copy.content] += 1
+        if self._spent[copy.content] > _ALLOWANCES:
+            self.skip(copy.path, copy.content)
+            return False
+        self._kept[copy.content] = handle
+        return True
+
+    def kept(self, copy: Sibling) -> Handle | None:
+        """Return the handle that was put off, which from now on belongs to the caller."""
+        return self._kept.pop(copy.content, None)
 
     def keep(self, copies: Iterable[Sibling]) -> None:
         """Forget all but these."""
         found = {copy.content for copy in copies}
-        for content in self._known.keys() - found:
-            del self._known[content]
+        for content in self._kept.keys() - found:
+            self._kept.pop(content).close()
+        known: tuple[dict[Content, Any], ...] = self._beginnings, self._costly, self._spent
+        for facts in known:
+            for content in facts.keys() - found:
+                del facts[content]
+
+    def close(self) -> None:
+        """Close what was put off."""
+        self.keep(())
 
 
 class Shelf:
@@ -65,8 +152,8 @@ class Shelf:
         live: device and inode of the file that now has the log's name; it and what was rotated
             after it (while we looked) are left out.
         events: told of copies that cannot be read.
+        known: what is known of the copies from looks before this one.
         below: look into the directories one level below as well.
-        beginnings: what is known of the copies from looks before this one.
     """
 
     def __init__(
@@ -75,9 +162,9 @@ class Shelf:
         hints: Iterable[str],
         live: tuple[int, int] | None,
         events: Events,
+        known: KnownCopies,
         *,
         below: bool = False,
-        beginnings: Beginnings | None = None,
     ) -> None:
         self._path = path
         self._events = events
@@ -87,8 +174,7 @@ class Shelf:
         self._listing = self._list(live)
         self._handles: OrderedDict[str, Handle | None] = OrderedDict()
         self._pinned: set[str] = set()
-        self._beginnings = beginnings or Beginnings()
-        self._beginnings.keep(self._listing)
+        self._known = known
         try:
             self.copies = self._undoubled()
         except BaseException:
@@ -105,12 +191,26 @@ class Shelf:
             raise ShelfMovedError
 
     def handle(self, index: int) -> Handle | None:
-        """Return the open copy; None if it cannot be read."""
-        return self._open(self.copies[index])
+        """Return the open copy; None if it cannot be read, or only at too high a cost.
+
+        Reading it may raise `TooCostlyError`: then see `put_off`.
+        """
+        handle = self._open(self.copies[index])
+        if handle:
+            handle.allowance = Allowance(*_FOR_PLACE)
+        return handle
+
+    def is_costly(self, index: int) -> bool:
+        """Tell whether the copy is skipped because of its cost."""
+        return self._known.is_costly(self.copies[index])
+
+    def settle(self) -> None:
+        """Forget what is known of copies that are not there any more."""
+        self._known.keep(self._listing)
 
     def open(self, indexes: list[int]) -> None:
         """Open these copies, as many as may be open at once, and keep them so until `take`."""
-        for index in indexes[:_OPEN_AT_ONCE]:
+        for index in indexes[:_PINNED_AT_ONCE]:
             self._pinned.add(self.copies[index].path)
             self.handle(index)
 
@@ -121,9 +221,19 @@ class Shelf:
     def take(self, index: int) -> Handle | None:
         """Return the open copy, which from now on belongs to the caller."""
         handle = self.handle(index)
-        del self._handles[self.copies[index].path]
+        self._handles.pop(self.copies[index].path, None)
         self._pinned.discard(self.copies[index].path)
+        if handle:
+            handle.allowance = None
+            handle.rest()
         return handle
+
+    def put_off(self, path: str) -> None:
+        """Keep the open copy at *path*, whose allowance is used up, for the next look."""
+        copy = next(copy for copy in self._listing if copy.path == path)
+        handle = self._handles[path]
+        if handle and self._known.put_off(copy, handle):
+            del self._handles[path]
 
     def close(self) -> None:
         """Close what was not taken."""
@@ -155,26 +265,34 @@ class Shelf:
 
     def _holds(self, index: int, place: Place) -> bool:
         copy = self.copies[index]
-        if place.blank or self._beginnings.excludes(copy, place):
+        if place.blank or self._known.excludes(copy, place):
+            return False
+        self._beginning(copy)
+        if self._known.excludes(copy, place):
             return False
         handle = self.handle(index)
-        if handle is None:
-            return False
-        self._beginnings.learn(copy, handle)
-        return not self._beginnings.excludes(copy, place) and matches(place, handle.read_at)
+        return handle is not None and holds_before(place, handle.read_at)
 
     def goes_on(self, index: int, size: int) -> bool:
-        """Tell whether the copy has more than *size* bytes."""
-        handle = self.handle(index)
+        """Tell whether the copy has more than *size* bytes; 0 is a size that is not known."""
+        handle = self.handle(index) if size else None
         return handle is not None and bool(handle.read_at(size, 1))
 
     def mark(self, index: int) -> FileState | None:
-        """Return the copy as a file that was read to its end; None if it is empty or unreadable."""
-        copy, handle = self.copies[index], self.handle(index)
-        size = _size(handle) if handle else 0
-        if not handle or not size:
+        """Return the copy as a file that was read to its end; None if it is empty or unreadable.
+
+        Of an archive that is large only the beginning is taken.
+        """
+        copy, beginning = self.copies[index], self._beginning(self.copies[index])
+        handle = self.handle(index)
+        if not handle or not beginning:
             return None
-        place = line_start(handle.read_at, size)
+        handle.allowance = Allowance(*_FOR_SIZE)
+        try:
+            size = _size(handle)
+            place = line_start(handle.read_at, size)
+        except TooCostlyError:
+            size, place = 0, Place(len(beginning), digest(beginning))
         return FileState(copy.path, copy.dev, copy.ino, size, place, done=True)
 
     def _scan(self) -> dict[str, dict[str, int]]:
@@ -207,13 +325,30 @@ class Shelf:
         return self._beginning(plain).startswith(self._beginning(copy))
 
     def _beginning(self, copy: Sibling) -> bytes:
-        handle = self._open(copy)
-        return handle.read_at(0, REACH) if handle else b""
+        """Return the first `REACH` bytes of a copy; none of one that cannot be read."""
+        known = self._known.beginning(copy)
+        handle = self._open(copy) if known is None else None
+        if handle is None:
+            return known or b""
+        handle.allowance = Allowance(*_FOR_BEGINNING)
+        try:
+            beginning = handle.read_at(0, REACH)
+        except TooCostlyError:
+            self._known.skip(copy.path, copy.content)
+            self._handles[copy.path] = None
+            handle.close()
+            return b""
+        self._known.learn(copy, beginning)
+        return beginning
 
     def _open(self, copy: Sibling) -> Handle | None:
+        if self._known.is_costly(copy):
+            return None
         if copy.path not in self._handles:
+            if not self._known.may_open():
+                return None
             self._make_room()
-            self._handles[copy.path] = handle = self._try(copy)
+            self._handles[copy.path] = handle = self._known.kept(copy) or self._try(copy)
             if handle:
                 found = handle.stat()
                 if (found.st_dev, found.st_ino) != (copy.dev, copy.ino):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +55,7 @@ class SourceStatus(NamedTuple):
         size: the size of the live file.
         older: rotated files that are not finished yet.
         last_read: when lines were last taken, seconds since the epoch; None if not yet.
+        skipped: rotated copies that are too costly to decompress.
     """
 
     log: str
@@ -64,6 +65,7 @@ class SourceStatus(NamedTuple):
     size: int
     older: int
     last_read: float | None
+    skipped: tuple[str, ...] = ()
 
     @property
     def lag(self) -> int:
@@ -88,6 +90,7 @@ class Tail:
         clock: Clock,
         events: Events,
         from_start: bool = False,
+        leave: Callable[[], bool] = lambda: False,
     ) -> None:
         """Watch *patterns*, continuing at *saved*.
 
@@ -101,9 +104,11 @@ class Tail:
             clock: tells how long a file has been quiet.
             events: told whatever happens.
             from_start: read files without a saved position from their first byte.
+            leave: says that the process is to end; then `read` does.
         """
         self._clock = clock
         self._events = events
+        self._leave = leave
         self._saved = dict(saved)
         self._globs: list[str] = []
         self._first: Start = "first byte" if from_start else "end"
@@ -142,6 +147,8 @@ class Tail:
         waiting = list(self._chains.values())
         while waiting:
             for chain in list(waiting):
+                if self._leave():
+                    return
                 part = chain.read()
                 if part is None:
                     waiting.remove(chain)
@@ -157,6 +164,11 @@ class Tail:
             self._given = None
             chain.take(part)
             self._last_read[chain.path] = self._clock.now()
+
+    @property
+    def pending(self) -> bool:
+        """True if a look was broken off because it took long, so that the next one is due."""
+        return any(chain.pending for chain in self._chains.values())
 
     def checkpoints(self) -> dict[str, str]:
         """Return the read state of each log and each glob, to be committed now and then.
@@ -258,7 +270,9 @@ class Tail:
         older = sum(not f.done for f in chain.files) - chain.live
         offset, size = (file.place.offset, max(file.size, file.place.offset)) if file else (0, 0)
         last_read = self._last_read.get(chain.path)
-        return SourceStatus(chain.path, state, detail, offset, size, older, last_read)
+        return SourceStatus(
+            chain.path, state, detail, offset, size, older, last_read, chain.skipped
+        )
 
 
 def _chunk(chain: Chain, part: Part) -> Chunk:
