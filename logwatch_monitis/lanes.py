@@ -159,7 +159,7 @@ def _login(lane: Lane) -> Iterator[str]:
     yield (
         f"    return new(Login, (identity, head.time, user, host, {lane.service!r}, {lane.kind!r},"
         f" head.machine, program, None if pid is None else int(pid), {lane.rule!r}, fields,"
-        f" head.path, offset, line, False))"
+        f" head.path, offset, line, *{tuple(Login._field_defaults.values())!r}))"
     )
 
 
