@@ -102,6 +102,8 @@ def test_one_can_leave(monitor):
     """The cookie goes; there is a button for it."""
     inside = cookie(enter(monitor, "correct-horse"))
     assert b'action="/leave"' in monitor.raw("GET", "/", headers=inside).body
+    foreign = {"Origin": "https://evil.example"}
+    assert 403 == monitor.raw("POST", "/leave", headers=inside | foreign).status
     answer = monitor.raw("POST", "/leave", headers=inside)
     assert (303, "/") == (answer.status, answer.headers["location"])
     assert "Max-Age=0" in answer.headers["set-cookie"]

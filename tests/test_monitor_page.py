@@ -6,7 +6,7 @@ import re
 import socket
 import socketserver
 import threading
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from real_monitor import running_monitor
@@ -96,6 +96,12 @@ def test_a_link_from_another_site_is_asked_once_more(monitor):
         ("127.0.0.1.evil.example", 421),
         ("[::1].evil.example", 421),
         ("", 421),
+        ("localhost:80@evil.example", 421),
+        ("localhost:80@evil", 421),
+        ("evil@localhost", 421),
+        ("localhost:", 421),
+        ("localhost:x", 421),
+        ("localhost/x", 421),
         ("localhost:1", 200),
         ("127.0.0.1", 200),
         ("[::1]:8460", 200),
@@ -105,6 +111,49 @@ def test_a_link_from_another_site_is_asked_once_more(monitor):
 def test_strangers_names_are_refused(monitor, host, status):
     """A foreign name that leads here (DNS rebinding) gets nothing, addresses and own names do."""
     assert status == monitor.page("/", {"Host": host}).status
+
+
+@pytest.mark.parametrize("path", ["/a%0d%0aSet-Cookie:%20x=y", "/%ff%00?q=%0d%0a", "//x/%C3%A9%3f"])
+def test_no_path_breaks_out_of_a_header(monitor, path):
+    """What the key's address held stands escaped in the one it leads to."""
+    mark = "&" if "?" in path else "?"
+    answer = monitor.raw("GET", f"{path}{mark}key={monitor.keys.page_key}")
+    assert 303 == answer.status
+    assert re.fullmatch(r"/[\w%?=.:~/-]*", answer.headers["location"], re.ASCII)
+    assert not answer.headers["location"].startswith("//")
+    assert monitor.page(answer.headers["location"]).status in (200, 404)
+
+
+@pytest.mark.parametrize("digits", ["9" * 4_400, "9" * 30, "٣", "1_0", "+1", "0x1"])
+@pytest.mark.parametrize(
+    "path", ["/monitors/{}", "/monitors/{}.csv", "/?limit={}", "/?before={0}-{0}", "/?since={}d"]
+)
+def test_numbers_of_any_form_are_answered(monitor, path, digits):
+    """None of them is a server error, however long or strange it is."""
+    assert monitor.page(path.format(quote(digits))).status in (400, 404)
+
+
+@pytest.mark.parametrize("digits", ["9" * 4_400, "٣", "1_0", "0x1"])
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        ("getMonitorInfo", "monitorId"),
+        ("getMonitorResults", "year"),
+        ("getMonitorResults", "timezone"),
+        ("getReport", "dateFrom"),
+        ("getReport", "interval"),
+        ("getAdditionalResults", "checktime"),
+    ],
+)
+def test_numbers_of_any_form_are_refused_by_the_protocol(monitor, action, name, digits):
+    """Each parameter that is a number says so in the protocol's own words."""
+    day = {"year": "2026", "month": "11", "day": "22"}
+    span = {"dateFrom": "1", "dateTo": "2", "intervalType": "day"}
+    listed = monitor.get("getMonitors").json
+    params = {"monitorId": listed[0]["id"]} | day | span | {name: digits}
+    answer = monitor.get(action, **params)
+    assert (200, ["error"]) == (answer.status, list(answer.json))
+    assert "limit" not in answer.json["error"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -123,7 +172,7 @@ def test_every_answer_has_strict_headers(monitor, path):
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     wanted = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    wanted |= {"referrer-policy": "no-referrer"}
+    wanted |= {"referrer-policy": "same-origin"}
     assert wanted == {name: headers[name] for name in wanted}
     assert "server" not in headers
 

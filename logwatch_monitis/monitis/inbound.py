@@ -24,6 +24,7 @@ __all__ = [
     "TOKEN_EXPIRED",
     "api_key",
     "parse_checktime",
+    "parse_number",
     "parse_params",
     "wants_xml",
 ]
@@ -94,6 +95,15 @@ def wants_xml(params: Mapping[str, str]) -> bool:
     return params.get("output", "").lower() == "xml"
 
 
+def parse_number(text: str, digits: int = 18) -> int | None:
+    """Return what at most so many ASCII *digits* stand for, None for any other text.
+
+    For everything that strangers send: `int` takes signs, blanks, underscores and digits of all
+    scripts, and raises above 4,300 of them.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
 def parse_checktime(text: str, name: str = "checktime") -> int:
     """Return milliseconds since the epoch; a value that small that it must be seconds is taken so.
 
@@ -102,9 +112,10 @@ def parse_checktime(text: str, name: str = "checktime") -> int:
     Raises:
         ValueError: no whole number, or beyond the year 9999.
     """
-    if not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004
+    number = parse_number(text, 15)
+    if number is None:
         raise ValueError(f"{name} must be milliseconds since 1970")
-    value = int(text) * (1000 if int(text) < _SECONDS_UNTIL else 1)
+    value = number * (1000 if number < _SECONDS_UNTIL else 1)
     if value > MAX_CHECKTIME:
         raise ValueError(f"{name} lies beyond the year 9999")
     return value

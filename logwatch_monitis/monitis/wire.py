@@ -33,6 +33,7 @@ from .inbound import (
     TOKEN_EXPIRED,
     api_key,
     parse_checktime,
+    parse_number,
     parse_params,
     wants_xml,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "make_result",
     "parse_checktime",
     "parse_json",
+    "parse_number",
     "parse_params",
     "parse_value",
     "parse_xml",

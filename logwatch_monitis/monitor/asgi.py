@@ -9,6 +9,8 @@ from functools import lru_cache
 from random import randint
 from typing import Any
 
+from logwatch_monitis.monitis.wire import parse_number
+
 from .limits import network_of
 from .local_user import local_user
 from .places import Peer
@@ -95,8 +97,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         TooLargeError: it is longer than *limit* bytes, or says that it will be.
         ConnectionError: the client went away.
     """
-    length = header(scope, b"content-length")
-    if length.isdigit() and int(length) > limit:
+    if (parse_number(header(scope, b"content-length")) or 0) > limit:
         raise TooLargeError
     parts: list[bytes] = []
     size, more = 0, True

@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from logwatch_monitis.monitis.wire import parse_number
+
 __all__ = ["FILTERS", "MOST", "Asked", "Cursor", "address", "parse", "tidied"]
 
 FILTERS = ("user", "host", "service", "machine", "kind", "verified")
@@ -101,8 +103,8 @@ def address(path: str, query: Mapping[str, str]) -> str:
 
 
 def _limit(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0  # noqa: PLR2004
-    if not 1 <= number <= MOST:
+    number = parse_number(text, 5)
+    if not number or number > MOST:
         raise ValueError(f"limit must be a number from 1 to {MOST}")
     return number
 

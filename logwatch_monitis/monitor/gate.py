@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from .asgi import Receive, Scope, from_elsewhere, guesser, header, read_body
 from .limits import Attempts, Guesses, LockedError
 
-__all__ = ["MAX_BODY", "Attempt", "Gate"]
+__all__ = ["MAX_BODY", "Attempt", "Gate", "is_foreign"]
 
 MAX_BODY = 4_096
 AT_ONCE = 5
@@ -45,7 +45,7 @@ class Gate:
             TooLargeError: the form is longer than any password.
             ConnectionError: the client went away.
         """
-        if _foreign(scope):
+        if is_foreign(scope):
             return Attempt(403)
         body = await read_body(scope, receive, MAX_BODY)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
@@ -62,7 +62,7 @@ class Gate:
         return scrypt(password.encode("utf-8", "replace"), salt=self._salt, **_COST)
 
 
-def _foreign(scope: Scope) -> bool:
+def is_foreign(scope: Scope) -> bool:
     """Say whether a page of another site sent the form; over plain HTTP only its origin tells."""
     site = header(scope, b"sec-fetch-site")
     return site != "same-origin" if site else from_elsewhere(scope)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Collection
 from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from .asgi import (
     App,
@@ -28,11 +29,14 @@ from .asgi import (
     respond,
 )
 from .auth import same
-from .gate import Gate
+from .gate import Gate, is_foreign
 
 __all__ = ["ENTER", "LEAVE", "Closed", "Door", "Guard"]
 
 ENTER, LEAVE = "/enter", "/leave"
+
+# RFC 9110, 7.2: a host and perhaps a port, nothing else.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 COOKIE_SECONDS = 30 * 24 * 3600
 
@@ -43,17 +47,14 @@ _POLICY = (
 _HEADERS: Headers = (
     (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # With no-referrer a form would be sent with ``Origin: null``, which tells nothing.
+    (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-# A form on a page with no-referrer is sent with ``Origin: null``, which tells nothing.
-_CLOSED: Headers = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"referrer-policy", b"same-origin"),
-)
+_CLOSED: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
 
 
 class Closed(NamedTuple):
@@ -122,6 +123,8 @@ class Guard:
         """Let in who sends the password; let out who asks for it."""
         if not self._called_rightly(header(scope, b"host")):
             await respond(send, 421, b"This monitor does not go by that name.", [_TEXT])
+        elif scope["path"] == LEAVE and is_foreign(scope):
+            await respond(send, 403, b"Pages of other sites are not answered.", [_TEXT])
         elif scope["path"] == LEAVE:
             away = [*self._cookie(scope, leaving=True), (b"location", b"/")]
             await respond(send, 303, b"", away)
@@ -170,8 +173,8 @@ class Guard:
         given = [value for name, value in pairs if name == "key"]
         if given and same(given[0], self._door.page_key):
             rest = urlencode([pair for pair in pairs if pair[0] != "key"])
-            where = f"{scope['path']}?{rest}" if rest else scope["path"]
-            await respond(send, 303, b"", [*self._cookie(scope), (b"location", _location(where))])
+            where = _location(scope["path"], rest)
+            await respond(send, 303, b"", [*self._cookie(scope), (b"location", where)])
         elif given or not same(_cookie(scope, self._door.cookie), self._pass):
             # A link from another site makes the browser withhold a strict cookie, also behind our
             # own redirect. Asked again by our own page it sends it.
@@ -191,19 +194,23 @@ class Guard:
 
     def _called_rightly(self, host: str) -> bool:
         """Say whether *host* is an address or one of our names, so no name of a stranger's."""
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        match = _HOST.fullmatch(host)
+        if not match:
+            return False
+        name = match[1] or match[2]
         if name.lower() in self._names or name.lower().endswith(".localhost"):
             return True
         try:
-            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+            ipaddress.ip_address(name)
         except ValueError:
             return False
         return True
 
 
-def _location(where: str) -> bytes:
-    """Return a path on this server: ``//name`` would be another one."""
-    return ("/" + where.lstrip("/\\")).encode("latin-1", "replace")
+def _location(path: str, query: str) -> bytes:
+    """Return a path on this server, escaped: ``//name`` would be another one, CR LF a header."""
+    where = "/" + quote(path.lstrip("/\\"))
+    return f"{where}?{query}".encode() if query else where.encode()
 
 
 def _completed(headers: Headers) -> Headers:

@@ -12,6 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from logwatch_monitis.monitis.wire import parse_number
 from logwatch_monitis.seams import Clock
 from logwatch_monitis.syslog.zones import current_zone, local_zone
 
@@ -50,13 +51,13 @@ class Page:
     def routes(self) -> list[Route]:
         """Return the routes, all of them for GET."""
         logins = [Route(f"/logins.{form}", self._export) for form in exports.FORMATS]
-        results = [Route(f"/monitors/{{number:int}}.{f}", self._results) for f in exports.FORMATS]
+        results = [Route(f"/monitors/{{number}}.{f}", self._results) for f in exports.FORMATS]
         return [
             Route("/", self._html),
             *logins,
             Route("/monitors", self._monitors),
             *results,
-            Route("/monitors/{number:int}", self._monitor),
+            Route("/monitors/{number}", self._monitor),
             Route("/events", self._events),
             Route("/static/{name}", self._static),
         ]
@@ -100,7 +101,8 @@ class Page:
 
     async def _results_of(self, request: Request) -> others.Seen:
         asked = self._asked(tidied(dict(request.query_params)))
-        seen = await self._store.read(others.look, request.path_params["number"], asked)
+        number = parse_number(request.path_params["number"])
+        seen = None if number is None else await self._store.read(others.look, number, asked)
         if seen is None:
             raise HTTPException(404, "There is no such monitor.")
         return seen

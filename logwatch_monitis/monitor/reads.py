@@ -14,6 +14,7 @@ from logwatch_monitis.monitis.wire import (
     MISSING_PARAMETER,
     DataType,
     parse_checktime,
+    parse_number,
 )
 
 from .columns import columns_of, typed
@@ -61,9 +62,10 @@ def monitor_id(text: str) -> int:
     Raises:
         Refused: it is none.
     """
-    if text.isascii() and text.isdigit() and len(text) <= 18:  # noqa: PLR2004
-        return int(text)
-    raise Refused(INVALID_MONITOR)
+    number = parse_number(text)
+    if number is None:
+        raise Refused(INVALID_MONITOR)
+    return number
 
 
 def monitor_ids(text: str) -> list[int]:
@@ -223,8 +225,8 @@ def _item(number: int, row: Sequence[str], third: str) -> dict[str, Any]:
 
 def _day(params: Params) -> int:
     parts = [need(params, name) for name in ("year", "month", "day")]
+    year, month, day = [parse_number(part.strip(), 4) or 0 for part in parts]
     try:
-        year, month, day = map(int, parts)
         moment = datetime(year, month, day, tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Refused("Invalid year, month or day") from None
@@ -233,13 +235,11 @@ def _day(params: Params) -> int:
 
 def _offset(params: Params) -> int:
     """Return parameter timezone as milliseconds."""
-    try:
-        offset = int(params.get("timezone") or "0")
-    except ValueError:
-        offset = MAX_OFFSET + 1
-    if abs(offset) > MAX_OFFSET:
+    text = (params.get("timezone") or "0").strip()
+    offset = parse_number(text.removeprefix("-").removeprefix("+"), 4)
+    if offset is None or offset > MAX_OFFSET:
         raise Refused("Invalid timezone: minutes east of GMT are wanted")
-    return offset * 60_000
+    return offset * (-60_000 if text.startswith("-") else 60_000)
 
 
 def _span(params: Params) -> Span:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from logwatch_monitis.monitis.wire import MAX_CHECKTIME, DataType
+from logwatch_monitis.monitis.wire import MAX_CHECKTIME, DataType, parse_number
 
 from .columns import Column, typed
 from .writer import Refused
@@ -63,8 +63,8 @@ def parse_span(params: Mapping[str, str]) -> Step | None:
         return None
     if unit not in (*_UNITS, _MONTH):
         raise Refused("Invalid intervalType: min, hour, day or month is wanted")
-    number = int(count or "1") if (count or "1").isdecimal() and len(count) < 6 else 0  # noqa: PLR2004
-    if not 1 <= number <= MAX_INTERVAL:
+    number = parse_number(count or "1", 5)
+    if not number or number > MAX_INTERVAL:
         raise Refused(f"Invalid interval: a number from 1 to {MAX_INTERVAL} is wanted")
     return Step(number, unit)
 
