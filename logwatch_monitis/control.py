@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from logwatch_monitis.private_files import make_private
+
 __all__ = ["SOCKET_NAME", "Control", "Health", "ask"]
 
 SOCKET_NAME = "agent.sock"
@@ -70,7 +72,7 @@ class Control:
         path.unlink(missing_ok=True)
         with _short(path) as short:
             self._start(_UnixServer(short, _handler(self._pages | self._private)))
-        path.chmod(0o600)
+        make_private(path)
         self._socket_path = path
         self._socket_inode = path.stat().st_ino
 

@@ -8,15 +8,15 @@ nothing work for users who may not read them.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from logwatch_monitis.errors import SetupError
+from logwatch_monitis.private_files import check_mode
 
-__all__ = ["Credential", "Secret", "check_mode", "read_secret_file", "without_keys"]
+__all__ = ["Credential", "Secret", "read_secret_file", "without_keys"]
 
 _PREFIX = "LOGWATCH_MONITIS_"
 _API_KEY = f"{_PREFIX}API_KEY"
@@ -129,22 +129,13 @@ def _read(path: str, *, guarded: bool) -> Secret:
         raise SetupError(f"cannot read the key file {path}: {error.strerror}") from None
 
 
-def check_mode(path: str, status: os.stat_result) -> None:
-    """Refuse a file that others can read; pipes such as a shell's ``<(command)`` have no others.
-
-    Raises:
-        SetupError: they can.
-    """
-    allowed = 0o740 if status.st_uid == 0 else 0o700
-    if stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) & ~allowed:
-        raise SetupError(f"the key file {path} can be read by others", f"chmod 600 {path}")
-
-
 def _parse(path: str, data: bytes) -> Secret:
     try:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError:
-        raise SetupError(f"the key file {path} holds bytes that no key has") from None
+        text = "\0"
+    if not "".join(text.split()).isprintable():
+        raise SetupError(f"the key file {path} holds bytes that no key has")
     if not text or len(text.split()) > 1:
         raise SetupError(
             f"the key file {path} {'is empty' if not text else 'holds more than one word'}",

@@ -10,8 +10,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,14 @@ from logwatch_monitis import programs
 from logwatch_monitis.credentials import Secret
 from logwatch_monitis.digest import blake2b
 from logwatch_monitis.errors import LogwatchError, SetupError
+from logwatch_monitis.private_files import (
+    FILE_MODE,
+    PUBLIC_FILE_MODE,
+    UnsafeFileError,
+    open_below,
+    read_in,
+    write_in,
+)
 
 __all__ = [
     "API_KEY",
@@ -49,6 +58,9 @@ SECRET_KEY = f"{ETC}/secret-key"
 UNIT = f"/etc/systemd/system/{NAME}.service"
 _PATTERNS = f"{ETC}/patterns.d"
 _RECORD = f"{ETC}/.setup.json"
+_WRITTEN = {CONFIG, API_KEY, SECRET_KEY, UNIT}
+"""What `Tree.install` writes; a record that names anything else is not ours."""
+_LARGEST = 1024 * 1024
 _STATE = [f"/var/{kind}/{NAME}" for kind in ("lib", "lib/private", "cache", "cache/private")]
 _SHIPPED = "/usr/bin/logwatch-monitis"
 _PACKAGED = (f"/lib/systemd/system/{NAME}.service", f"/usr/lib/systemd/system/{NAME}.service")
@@ -63,7 +75,7 @@ class Wanted:
 
     path: str
     data: bytes
-    mode: int = 0o644
+    mode: int = PUBLIC_FILE_MODE
 
 
 @dataclass(slots=True)
@@ -75,27 +87,36 @@ class Written:
 
 
 class Tree:
-    """A machine's files below *root*; ``/`` is this machine."""
+    """A machine's files below *root*; ``/`` is this machine.
+
+    No link below another root is followed, and on this machine those of root alone.
+    """
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
+        self._own = root.resolve() == Path("/")
 
     def path(self, name: str) -> Path:
         """Return where a file of the machine lies."""
         return self._root / name.lstrip("/")
+
+    def holds(self, name: str) -> bool:
+        """Return whether the machine has a file of this name."""
+        with suppress(OSError, UnsafeFileError), self._beside(name) as (directory, last):
+            os.stat(last, dir_fd=directory, follow_symlinks=False)
+            return True
+        return False
 
     def install(self, wanted: Iterable[Wanted]) -> Written:
         """Write what is missing or has become old; leave what a person wrote or edited.
 
         Raises:
             OSError: something cannot be written.
-            SetupError: the record of what was written is damaged.
+            SetupError: the record of what was written is damaged, or a directory is a link.
         """
         record, done = self._read_record(), Written()
-        for name in (ETC, _PATTERNS):
-            if not self.path(name).is_dir():
-                self.path(name).mkdir(0o755, parents=True)
-                self.path(name).chmod(0o755)  # whatever the umask: the service reads there
+        with self._beside(f"{_PATTERNS}/any", make=True):
+            pass
         for file in wanted:
             old, new = self._digest(file.path), _digest(file.data)
             if old == new:
@@ -114,67 +135,71 @@ class Tree:
 
         Raises:
             OSError: something cannot be taken away.
-            SetupError: the record of what was written is damaged.
+            SetupError: the record of what was written is damaged, or a directory is a link.
         """
         done = Written()
         for name, digest in self._read_record().items():
             found = self._digest(name)
             if found is not None and (purge or found == digest):
-                self.path(name).unlink()
+                self._take_away(name)
                 done.changed.append(name)
             elif found is not None:
                 done.left.append(name)
-        self.path(_RECORD).unlink(missing_ok=True)
+        self._take_away(_RECORD)
         if purge:
-            done.changed += self._purge()
+            done.changed += filter(self._take_away, (ETC, UNIT, f"{UNIT}.d", *_STATE))
         for name in (_PATTERNS, ETC):
-            with suppress(OSError):  # absent, or with files of a person
-                self.path(name).rmdir()
+            with suppress(OSError), self._beside(name) as (directory, last):
+                os.rmdir(last, dir_fd=directory)  # absent, or with files of a person
         return done
 
-    def _purge(self) -> list[str]:
-        gone = []
-        for name in (ETC, UNIT, f"{UNIT}.d", *_STATE):
-            path = self.path(name)
-            if not os.path.lexists(path):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+    @contextmanager
+    def _beside(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """Open the directory of a file of the machine; yields it with the file's own name."""
+        *above, last = name.strip("/").split("/")
+        directory = open_below(self._root, above, make=make, roots_links=self._own)
+        try:
+            yield directory, last
+        finally:
+            os.close(directory)
+
+    def _take_away(self, name: str) -> bool:
+        """Remove a file, a link, or a directory with all in it; return whether there was one."""
+        with suppress(FileNotFoundError), self._beside(name) as (directory, last):
+            status = os.stat(last, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                shutil.rmtree(last, dir_fd=directory)
             else:
-                path.unlink()
-            gone.append(name)
-        return gone
+                os.unlink(last, dir_fd=directory)
+            return True
+        return False
 
     def _digest(self, name: str) -> str | None:
-        with suppress(FileNotFoundError):
-            return _digest(self.path(name).read_bytes())
+        """Return the digest of a file, nothing but its own for what is none; None if absent."""
+        with suppress(FileNotFoundError), self._beside(name) as (directory, last):
+            data = read_in(directory, last, _LARGEST)
+            return "" if data is None else _digest(data)
         return None
 
     def _read_record(self) -> dict[str, str]:
+        data: bytes | None = b"{}"
+        with suppress(FileNotFoundError), self._beside(_RECORD) as (directory, last):
+            data = read_in(directory, last)
+        with suppress(ValueError, TypeError, AttributeError):
+            record = {str(name): str(digest) for name, digest in json.loads(data or b"").items()}
+            if record.keys() <= _WRITTEN:
+                return record
         path = self.path(_RECORD)
-        try:
-            return dict(json.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            raise SetupError(f"{path} is damaged", f"remove it: rm {path}") from None
+        raise SetupError(f"{path} is damaged", f"remove it: rm {path}")
 
     def _write_record(self, record: dict[str, str]) -> None:
         data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
-        self._write(Wanted(_RECORD, data, 0o600))
+        self._write(Wanted(_RECORD, data, FILE_MODE))
 
     def _write(self, file: Wanted) -> None:
         """Put a file in its place at once, never open to others for a moment."""
-        path = self.path(file.path)
-        path.parent.mkdir(0o755, parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(file.data)
-            os.fchmod(out.fileno(), file.mode)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(path)
+        with self._beside(file.path, make=True) as (directory, last):
+            write_in(directory, last, file.data, file.mode, give=False)
 
 
 def _digest(data: bytes) -> str:
@@ -217,7 +242,7 @@ def unit_text(program: str) -> str:
 
 def is_packaged(tree: Tree) -> bool:
     """Return whether the Debian package has brought the unit."""
-    return any(tree.path(name).exists() for name in _PACKAGED)
+    return any(map(tree.holds, _PACKAGED))
 
 
 def own_program(*, hidden: bool = False) -> str:
@@ -300,4 +325,4 @@ def _systemctl(*words: str) -> str:
 
 def key_file(path: str, key: Secret) -> Wanted:
     """Return the file of a key, for its owner alone."""
-    return Wanted(path, key.reveal().encode() + b"\n", 0o600)
+    return Wanted(path, key.reveal().encode() + b"\n", FILE_MODE)

@@ -21,9 +21,10 @@ from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.files import FILE_KEYS, MAX_RULES, RULE_KEYS
 from logwatch_monitis.grammar.load import RulesHolder, check_files
-from logwatch_monitis.grammar.safety import has_private_group, owner_fault
+from logwatch_monitis.grammar.safety import owner_fault
 from logwatch_monitis.grammar.search import Found, Search
 from logwatch_monitis.grammar.tree import KINDS
+from logwatch_monitis.private_files import has_private_group
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "logwatch_monitis/grammar/pattern.schema.json").read_text())

@@ -146,6 +146,58 @@ def test_only_root_sets_this_machine_up():
     assert (done.code, "sudo " in done.err) == (77, True)
 
 
+@pytest.mark.parametrize("place", ["etc", ETC, f"{ETC}/patterns.d", "etc/systemd/system"])
+def test_no_link_leads_out_of_the_tree(place, setup, tmp_path):
+    """A directory of the tree that is a link is refused; behind it nothing changes."""
+    outside, link = tmp_path / "outside", tmp_path / "tree" / place
+    (outside / "logwatch-monitis").mkdir(parents=True)
+    kept = [outside / name for name in ("config.yaml", "secret-key", "logwatch-monitis/api-key")]
+    for path in kept:
+        path.write_text("kept")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    before = sorted(outside.rglob("*"))
+
+    for words in (("--yes",), ("--remove", "--purge")):
+        done = setup(*words)
+        assert (done.code, f"{link.name} is a link" in done.err) in [(78, True), (0, False)]
+    assert sorted(outside.rglob("*")) == before
+    assert {path.read_text() for path in kept} == {"kept"}
+
+
+def test_a_link_in_the_place_of_a_file_is_a_persons(setup, tmp_path):
+    """It is named and left; removing everything takes the link away, not what it leads to."""
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    (tmp_path / "tree" / ETC).mkdir(parents=True)
+    (tmp_path / "tree" / ETC / "config.yaml").symlink_to(outside)
+    assert setup("--yes").code == 1
+    assert setup("--remove", "--purge").code == 0
+    assert (outside.read_text(), files_below(tmp_path / "tree")) == ("kept", {})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"../outside": "x"}',
+        '{"/etc/logwatch-monitis/../../../outside": "x"}',
+        "[]",
+        "nonsense",
+        "{",
+    ],
+)
+def test_the_record_names_only_what_setup_writes(record, setup, tmp_path):
+    """A record that names anything else removes nothing, and it is said what to do."""
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    setup("--yes")
+    (tmp_path / "tree" / ETC / ".setup.json").write_text(record)
+    for words in (("--yes", "--log", "/x"), ("--remove",), ("--remove", "--purge")):
+        done = setup(*words)
+        assert (done.code, ".setup.json is damaged" in done.err) == (78, True)
+    assert outside.read_text() == "kept"
+
+
 def test_it_asks_on_a_terminal(tmp_path):
     """Answers typed are what is written; an empty one is the default."""
     ours, theirs = pty.openpty()

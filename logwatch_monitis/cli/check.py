@@ -214,12 +214,12 @@ def _journal(sources: Sources) -> Iterator[Finding]:
 
 
 def _state(configuration: Config) -> Iterator[Finding]:
-    from logwatch_monitis.spool.directory import prepare_directory
+    from logwatch_monitis.private_files import make_state_directory
 
     try:
         directory = configuration.state_directory
         if os.path.exists(directory):  # noqa: PTH110 - a path below what is denied is no error
-            prepare_directory(directory)
+            make_state_directory(directory)
     except StateError as error:
         yield _error("state", error)
         return

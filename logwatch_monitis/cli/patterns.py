@@ -20,6 +20,7 @@ from logwatch_monitis.config import Config
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
+from logwatch_monitis.private_files import PUBLIC_FILE_MODE, make_directory_for_all, write_file
 from logwatch_monitis.text import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")
@@ -205,12 +206,8 @@ def _own_directory(configuration: Config) -> Path:
 def _install(data: bytes, target: Path) -> None:
     """Put *data* in the place of *target*, all of it or nothing."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(descriptor, 0o644)
-        Path(name).replace(target)
+        make_directory_for_all(target.parent)
+        write_file(target, data, PUBLIC_FILE_MODE)
     except OSError as error:
         raise LogwatchError(f"cannot write {target}: {error.strerror}", "use sudo") from None
 
@@ -228,7 +225,7 @@ def edit(config_path: str | None, name: str) -> None:
     target = _own_directory(configuration) / found.name
     with tempfile.TemporaryDirectory(prefix="logwatch-monitis-") as directory:
         draft = Path(directory, found.name)
-        draft.write_bytes(found.data)
+        write_file(draft, found.data)
         _edit(draft)
         data = draft.read_bytes()
     if data == found.data:

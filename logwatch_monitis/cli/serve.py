@@ -12,9 +12,10 @@ import click
 from logwatch_monitis import config
 from logwatch_monitis.cli.options import PATH, Command, config_option, listen_address
 from logwatch_monitis.cli.tables import write
-from logwatch_monitis.config import Keep
+from logwatch_monitis.config import Config, Keep
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.errors import UsageError
+from logwatch_monitis.private_files import make_directory
 
 if TYPE_CHECKING:
     from logwatch_monitis.monitor.server import Started
@@ -117,7 +118,6 @@ def command(
     public, secret = _keys(options["api_key"], options["secret_key_file"])
     serve(
         listen_address(listen) if listen else configuration.listen,
-        Path(data) if data else configuration.monitor_directory,
         ready=_greet,
         api_key=public,
         secret_key=secret,
@@ -129,7 +129,15 @@ def command(
         page_password=_password(options["page_password_file"] or configuration.page_password_file),
         names=names,
         tries=1 if listen or configuration.listen_chosen else _FREE_PORTS,
+        data_directory=_data(data, configuration),  # last: what fails before makes none
     )
+
+
+def _data(path: str | None, configuration: Config) -> Path:
+    if path is None:
+        return configuration.monitor_directory
+    make_directory(Path(path), "the data directory", "--data", own=True)
+    return Path(path)
 
 
 def _keys(api_key: str | None, secret_key_file: str | None) -> tuple[str, str]:
@@ -157,7 +165,9 @@ def _tls(certificate: str | None, key: str | None) -> Tls | None:
         return None
     if not certificate or not key:
         raise UsageError("--tls-certificate and --tls-key belong together")
-    return Tls(Path(certificate), Path(key))
+    tls = Tls(Path(certificate), Path(key))
+    tls.check()
+    return tls
 
 
 def _address(text: str) -> str:

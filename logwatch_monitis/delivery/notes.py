@@ -15,6 +15,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from logwatch_monitis.errors import StateError
+from logwatch_monitis.private_files import open_file
 from logwatch_monitis.spool import Entry
 
 __all__ = ["Notes"]
@@ -33,9 +35,8 @@ class Notes:
         """Open the file, making it readable for its owner alone; what cannot be opened is none."""
         self._descriptor = -1
         if path:
-            with contextlib.suppress(OSError):
-                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._descriptor = os.open(path, flags, 0o600)
+            with contextlib.suppress(OSError, StateError):
+                self._descriptor = open_file(path, os.O_APPEND)
         self.usable = self._descriptor >= 0
 
     def take(self, entry: Entry) -> None:

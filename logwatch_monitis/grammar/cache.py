@@ -16,10 +16,11 @@ from typing import Any
 
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.digest import blake2b
-from logwatch_monitis.errors import Problem
+from logwatch_monitis.errors import Problem, StateError
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.safety import RefusedError, read_safely
 from logwatch_monitis.grammar.search import Search
+from logwatch_monitis.private_files import make_directory, write_file
 
 __all__ = ["cache_directory", "load", "save"]
 
@@ -53,15 +54,10 @@ def save(
     built: BuiltSet, search: Search, services: Collection[str] | None, directory: Path
 ) -> None:
     """Keep *built* for the next start, if the directory can be used."""
-    path = directory / _name(services)
-    partial = path.with_suffix(f".{os.getpid()}")
     data = _key(search, services) + marshal.dumps(_pack(built))
-    with contextlib.suppress(OSError):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        partial.replace(path)
+    with contextlib.suppress(OSError, StateError):
+        make_directory(directory)
+        write_file(directory / _name(services), data)
 
 
 def _name(services: Collection[str] | None) -> str:

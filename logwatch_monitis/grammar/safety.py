@@ -6,20 +6,18 @@ made on the open descriptor; the directories above are checked after links have 
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from logwatch_monitis.errors import Problem
+from logwatch_monitis.private_files import has_private_group
 
 __all__ = [
     "MAX_FILE",
     "RefusedError",
     "directory_fault",
-    "has_private_group",
     "owner_fault",
     "read_safely",
 ]
@@ -97,22 +95,6 @@ def owner_fault(status: os.stat_result) -> str:
     if group_writes or status.st_mode & stat.S_IWOTH:
         return f"may be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
-
-
-def has_private_group(status: os.stat_result) -> bool:
-    """Tell whether a file's group is its owner's private one.
-
-    It has the owner's name and number, and no other account is a member of it or has it as its
-    main group. pam_umask(8) and Debian's sshd take such a group for the owner alone.
-    """
-    if status.st_uid != status.st_gid:
-        return False
-    try:
-        owner, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
-    except KeyError:
-        return False
-    main = {user.pw_name for user in pwd.getpwall() if user.pw_gid == status.st_gid}
-    return group.gr_name == owner.pw_name and {*group.gr_mem, *main} <= {owner.pw_name}
 
 
 def _file_fault(status: os.stat_result, limit: int) -> str:

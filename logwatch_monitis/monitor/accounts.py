@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.monitis.wire import AUTHENTICATION_FAILURE, INVALID_API_KEY
+from logwatch_monitis.private_files import make_directory
 from logwatch_monitis.seams import Clock
 
 from .auth import Authenticator, Denied
-from .keys import Keys, make_directory
+from .keys import Keys
 from .live import Live
 from .passwords import Login
 from .retention import KEEP_ALL, Retention
@@ -101,7 +102,8 @@ class Accounts(Sequence[Account]):
         with ExitStack() as stack:
             for name in ["", *sorted({*names, *account_names(data_directory)})]:
                 directory = account_directory(data_directory, name)
-                make_directory(directory.parent)
+                if name:
+                    make_directory(directory.parent, like_parent=True)
                 given = {} if name else {"api_key": api_key, "secret_key": secret_key}
                 keys = Keys.load_or_make(directory, **given)
                 Login.load(directory)

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.private_files import make_private
 
 from .schema import connect_reader
 from .store import DATABASE
@@ -38,7 +39,7 @@ def back_up(directory: Path, target: Path) -> int:
                     "PRAGMA query_only=0"
                 )  # the copy counts as writing; source is ro
                 connection.execute("VACUUM INTO ?", (str(copy),))
-            copy.chmod(0o600)
+            make_private(copy)
             _flush(copy)
             os.link(copy, target)
         _flush(target.parent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import tempfile
 from base64 import b32hexencode
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from logwatch_monitis.errors import SetupError, StateError
+from logwatch_monitis.private_files import make_directory, read_file, write_file
 
-__all__ = ["KEYS_FILE", "Keys", "make_directory", "make_key"]
+__all__ = ["KEYS_FILE", "Keys", "make_key"]
 
 KEYS_FILE = "keys.json"
 
@@ -41,15 +41,15 @@ class Keys:
         given here counts in place of the kept one and is not written down.
 
         Raises:
-            SetupError: the file is there and holds no keys.
+            SetupError: the file is there and holds no keys, or others could have written them.
             StateError: directory or file cannot be made or read.
         """
         path = directory / KEYS_FILE
         try:
-            make_directory(directory)
-            if not path.exists():
+            make_directory(directory, like_parent=True)
+            if not os.path.lexists(path):
                 _write_once(path)
-            text = path.read_text("utf-8")
+            text = read_file(path, "the key file").decode("utf-8", "replace")
         except OSError as error:
             raise StateError(
                 f"{path}: {error.strerror}", "the monitor keeps its keys there"
@@ -78,23 +78,8 @@ def make_key() -> str:
     return b32hexencode(secrets.token_bytes(16)).decode("ascii").rstrip("=")
 
 
-def make_directory(directory: Path) -> None:
-    """Make a directory that only its owner can enter; one that exists is left as it is."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-
-
 def _write_once(path: Path) -> None:
     """Write new keys to *path* unless somebody else did; never half of them."""
     keys = {name: make_key() for name in ("api_key", "secret_key", "page_key")}
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keys-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(keys, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        os.unlink(name)  # noqa: PTH108 - the name came from mkstemp
+    with suppress(FileExistsError):
+        write_file(path, f"{json.dumps(keys, indent=1)}\n".encode(), new=True)

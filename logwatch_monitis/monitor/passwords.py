@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import md5, scrypt, sha256
@@ -18,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from logwatch_monitis.errors import SetupError, StateError
-
-from .keys import make_directory
+from logwatch_monitis.private_files import make_directory, read_file, write_file
 
 __all__ = ["LOGIN_FILE", "Login", "save_login"]
 
@@ -42,11 +39,11 @@ class Login:
         """Return the login of the account in *directory*, None if it has none.
 
         Raises:
-            SetupError: the file is no such file, or cannot be read.
+            SetupError: the file is no such file, is open to others, or cannot be read.
         """
         path = directory / LOGIN_FILE
         try:
-            text = path.read_text("utf-8")
+            text = read_file(path, "the login file").decode("utf-8", "replace")
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -80,14 +77,8 @@ def save_login(directory: Path, user: str, password: str) -> Path:
         salt = secrets.token_bytes(_BYTES)
         content[form] = [salt.hex(), _hash(digest.hexdigest(), salt).hex()]
     try:
-        make_directory(directory)
-        descriptor, name = tempfile.mkstemp(dir=directory, prefix=".login-")  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
+        make_directory(directory, like_parent=True)
+        write_file(path, f"{json.dumps(content)}\n".encode())
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}", "the login is kept there") from None
     return path

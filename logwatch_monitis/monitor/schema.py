@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.private_files import open_database
 
 from . import rollup
 
@@ -96,7 +96,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         StateError: no such database, damaged, or made by a newer version.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        open_database(path)
         connection = _connect(f"file:{_quoted(path)}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -15,9 +16,9 @@ from typing import IO, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from logwatch_monitis.errors import LockHeldError, StateError
 from logwatch_monitis.monitis.wire import INVALID_MONITOR, NAME_EXISTS, Result
+from logwatch_monitis.private_files import make_directory, open_file
 
 from .columns import Columns, check_values
-from .keys import make_directory
 from .results import insert_additions, insert_results, rows_of
 from .retention import KEEP_ALL, Retention, Tidier, forget
 from .schema import connect_reader, connect_writer
@@ -307,9 +308,8 @@ def _empty_log(connection: sqlite3.Connection) -> None:
 def _take_lock(directory: Path, patience: float) -> IO[bytes]:
     deadline = time.monotonic() + patience
     try:
-        make_directory(directory)
-        lock = (directory / LOCK).open("ab")
-        (directory / LOCK).chmod(0o600)
+        make_directory(directory, like_parent=True)
+        lock = os.fdopen(open_file(directory / LOCK), "r+b")
     except OSError as error:
         raise StateError(
             f"{directory}: {error.strerror}", "the monitor keeps its data there"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.private_files import open_database, open_file, sync_directory
 from logwatch_monitis.seams import Clock, Event
 from logwatch_monitis.spool import rows, schema
 from logwatch_monitis.spool.connection import (
@@ -27,7 +28,6 @@ from logwatch_monitis.spool.connection import (
     is_damage,
     journal_of,
 )
-from logwatch_monitis.spool.directory import FILE_MODE, make_file, sync_directory
 from logwatch_monitis.spool.events import SpoolMigrated, SpoolSetAside
 from logwatch_monitis.spool.values import SpoolFullError
 
@@ -107,7 +107,7 @@ def open_present(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _guarded(directory: Path) -> Iterator[None]:
-    descriptor = make_file(directory / "spool.lock")
+    descriptor = open_file(directory / "spool.lock")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -139,8 +139,7 @@ def _look_at_file(path: Path) -> None:
             f"the spool {path} cannot be opened by user {os.geteuid()}",
             f"it belongs to user {status.st_uid}; run as that user, or chown it",
         )
-    if status.st_mode & 0o077 and os.geteuid() in (0, status.st_uid):
-        path.chmod(FILE_MODE)
+    open_database(path)
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
@@ -201,7 +200,7 @@ def _is_complete(new: Path) -> bool:
 def _make(new: Path) -> sqlite3.Connection:
     for leftover in (new, journal_of(new)):
         leftover.unlink(missing_ok=True)
-    os.close(make_file(new, os.O_EXCL))
+    os.close(open_file(new, os.O_EXCL))
     connection = connect(new)
     try:
         schema.migrate(connection)
@@ -215,7 +214,7 @@ def _make(new: Path) -> sqlite3.Connection:
 
 def _reserve(journal: Path) -> None:
     """Give the journal its space now, so that a full disk does not keep delivered logins in."""
-    descriptor = make_file(journal)
+    descriptor = open_file(journal)
     try:
         os.posix_fallocate(descriptor, 0, JOURNAL_BYTES)
     except OSError as error:

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
+from logwatch_monitis import private_files
 from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.login import iso_time
 from logwatch_monitis.seams import Clock
-from logwatch_monitis.spool.directory import make_file, prepare_directory
 
 __all__ = ["Holder", "Lock", "LockName", "Locks"]
 
@@ -102,8 +102,8 @@ class Locks:
 
     def poll(self, name: LockName) -> Lock | None:
         """Take a lock if nobody holds it; None otherwise."""
-        prepare_directory(self._directory)
-        descriptor = make_file(self._file(name))
+        private_files.make_state_directory(self._directory)
+        descriptor = private_files.open_file(self._file(name))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             holder = Holder(os.getpid(), int(self._clock.now() * 1_000_000))
@@ -120,7 +120,7 @@ class Locks:
     def holder(self, name: LockName) -> Holder | None:
         """Return who holds a lock; None if nobody does."""
         try:
-            descriptor = os.open(self._file(name), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._file(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return None
         try:

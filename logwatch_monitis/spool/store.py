@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from logwatch_monitis.errors import SetupError, StateError
 from logwatch_monitis.login import Login
+from logwatch_monitis.private_files import make_state_directory
 from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.spool import outbox, schema
 from logwatch_monitis.spool.connection import (
@@ -27,7 +28,6 @@ from logwatch_monitis.spool.connection import (
     journal_of,
 )
 from logwatch_monitis.spool.damage import RECOVERED, Suspect, open_or_replace, open_present
-from logwatch_monitis.spool.directory import prepare_directory
 from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
 from logwatch_monitis.spool.identity import machine_identity
 from logwatch_monitis.spool.rows import ENTRY, entries
@@ -345,7 +345,7 @@ class Spool:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            prepare_directory(self._directory)
+            make_state_directory(self._directory)
             try:
                 raw, event = open_or_replace(self._path, self._clock, self._suspect)
             except sqlite3.Error as error:
