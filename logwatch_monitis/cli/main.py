@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -25,6 +24,7 @@ from logwatch_monitis.cli.options import (
     tell,
 )
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, place_of
+from logwatch_monitis.signals import end_at_signals
 from logwatch_monitis.text import visible
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
@@ -100,18 +100,12 @@ def main() -> NoReturn:
     """Run the command that the process was started with, and exit."""
     if sys.stdin is None:  # closed; what is opened next would take its place
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - until the end
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs want it
-            signal.signal(number, _terminate)
+    end_at_signals()
     if _WITH_KEYS.intersection(sys.argv[1:]):
         from logwatch_monitis.privacy import keep_memory_private
 
         keep_memory_private()
     sys.exit(execute(sys.argv[1:]))
-
-
-def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + signum)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from logwatch_monitis import signals
 from logwatch_monitis.errors import SetupError, UsageError, suggest
 from logwatch_monitis.text import visible
 
@@ -93,11 +94,21 @@ def tell(line: str) -> None:
 
 
 class Command(click.Command):
-    """A command whose help ends with an example, one command line in each of its lines."""
+    """A command whose help ends with an example, one command line in each of its lines.
 
-    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
+    One that is a daemon runs until SIGTERM or SIGINT, and ends with 0 then.
+    """
+
+    def __init__(self, *args: Any, example: str, daemon: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
+        self.daemon = daemon
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click; signals that came while the program was loaded come now."""
+        if not isinstance(self, click.Group):
+            signals.hear(daemon=self.daemon)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the example as it stands."""

@@ -29,7 +29,9 @@ from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
 
 
-@click.command(cls=Command, example="logwatch-monitis run --log /var/log/auth.log --from-start")
+@click.command(
+    cls=Command, example="logwatch-monitis run --log /var/log/auth.log --from-start", daemon=True
+)
 @config_option
 @format_option(*FORMATS, default="human on a terminal, else jsonl")
 @click.option(

@@ -30,6 +30,7 @@ _FREE_PORTS = 20
 @click.command(
     cls=Command,
     example="logwatch-monitis serve --listen 127.0.0.1:0 --data /var/lib/logwatch-monitor",
+    daemon=True,
 )
 @config_option
 @click.option(

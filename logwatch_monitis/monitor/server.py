@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import MissingExtraError, SetupError
 from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.signals import release
 
 from .accounts import Accounts
 from .asgi import App
@@ -100,8 +101,10 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().remove_reader(descriptor)
             self.stop()
 
-    def renew(self, tls: Tls) -> None:
+    def renew(self, tls: Tls | None) -> None:
         """Use the certificate that stands in the files now; a bad one leaves the former in use."""
+        if tls is None:
+            return
         try:
             tls.check()
         except SetupError as error:
@@ -242,6 +245,6 @@ async def _run(server: Server, taken: socket.socket, tls: Tls | None, parent: in
     loop = asyncio.get_running_loop()
     if parent is not None:
         loop.add_reader(parent, server.parent_wrote, parent)
-    if tls:
-        loop.add_signal_handler(signal.SIGHUP, server.renew, tls)
+    loop.add_signal_handler(signal.SIGHUP, server.renew, tls)
+    release()
     await server.serve([taken])
