@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 import pytest
 from real_monitor import running_monitor
 
+from logwatch_monitis.monitor.cookies import COOKIE_SECONDS, Cookies
 from logwatch_monitis.monitor.gate import AT_ONCE
 from logwatch_monitis.monitor.guard import Closed, Door, Guard
+from logwatch_monitis.monitor.store import Store
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -98,15 +100,44 @@ def test_a_long_form_is_refused(monitor):
     assert 413 == enter(monitor, "x" * 5_000).status
 
 
-def test_one_can_leave(monitor):
-    """The cookie goes; there is a button for it."""
-    inside = cookie(enter(monitor, "correct-horse"))
-    assert b'action="/leave"' in monitor.raw("GET", "/", headers=inside).body
-    foreign = {"Origin": "https://evil.example"}
-    assert 403 == monitor.raw("POST", "/leave", headers=inside | foreign).status
-    answer = monitor.raw("POST", "/leave", headers=inside)
-    assert (303, "/") == (answer.status, answer.headers["location"])
-    assert "Max-Age=0" in answer.headers["set-cookie"]
+def test_a_cookie_ends_with_leaving(tmp_path):
+    """For whoever has it, after a restart as well; the one of another entry goes on."""
+    with guarded(tmp_path, "correct-horse") as monitor:
+        inside, other = [cookie(enter(monitor, "correct-horse")) for _ in range(2)]
+        name = inside["Cookie"].partition("=")[0]
+        by_key = monitor.cookie()
+        assert len({str(one) for one in (inside, other, by_key)}) == 3
+        assert b'action="/leave"' in monitor.raw("GET", "/", headers=inside).body
+        foreign = {"Origin": "https://evil.example"}
+        assert 403 == monitor.raw("POST", "/leave", headers=inside | foreign).status
+        assert 200 == monitor.raw("GET", "/", headers=inside).status
+        answer = monitor.raw("POST", "/leave", headers=inside)
+        assert (303, "/") == (answer.status, answer.headers["location"])
+        assert "Max-Age=0" in answer.headers["set-cookie"]
+        assert 403 == monitor.raw("GET", "/", headers=inside).status
+    with guarded(tmp_path, "correct-horse") as monitor:
+        new = f"logwatch-monitis-{monitor.address.port}"
+        sent = [{"Cookie": one["Cookie"].replace(name, new)} for one in (inside, other, by_key)]
+        statuses = [monitor.raw("GET", "/", headers=one).status for one in sent]
+    assert [403, 200, 200] == statuses
+
+
+def test_a_cookie_ends_with_its_time(tmp_path):
+    """After 30 days it is not taken any more, whatever the browser does; made-up ones never are."""
+    now = [1_000_000.0]
+
+    async def scenario():
+        store = Store.open(tmp_path)
+        cookies = Cookies("KEY", "", store, lambda: now[0])
+        value = cookies.make()
+        later = f"{int(now[0]) + 2 * COOKIE_SECONDS:x}" + value[value.index("-") :]
+        held = [await cookies.holds(text) for text in (value, later, "", "-", "x-y-z", "é")]
+        now[0] += COOKIE_SECONDS
+        held.append(await cookies.holds(value))
+        store.close()
+        return held
+
+    assert [True, *[False] * 6] == asyncio.run(scenario())
 
 
 def test_without_a_password_there_is_no_form(tmp_path):
@@ -129,8 +160,11 @@ def test_under_tls_the_cookie_stays_there():
     def closed(_: Closed):
         return b""
 
-    guard = Guard(nothing, Door("KEY", "c", (), (), closed))
+    cookies = Cookies("KEY", "", None)
+    guard = Guard(nothing, Door("KEY", "c", cookies, (), (), closed))
     scope = {"type": "http", "method": "GET", "path": "/", "scheme": "https"}
     scope |= {"query_string": b"key=KEY", "headers": [(b"host", b"localhost")]}
     asyncio.run(guard(scope, nothing, send))
-    assert b"; Secure" in dict(sent[0]["headers"])[b"set-cookie"]
+    value = dict(sent[0]["headers"])[b"set-cookie"]
+    assert b"; Secure" in value
+    assert value.startswith(b"__Host-c=")

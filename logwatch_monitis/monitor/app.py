@@ -15,6 +15,7 @@ from logwatch_monitis.seams import Clock, SystemClock
 from . import api, health
 from .accounts import Account, Accounts
 from .asgi import App, Message, Receive, Scope, Send, client_network, peer_of, respond, retry_soon
+from .cookies import Cookies
 from .guard import Door, Guard
 from .page import Page, Surroundings
 
@@ -57,8 +58,8 @@ def make_app(accounts: Accounts, options: Options, clock: Clock | None = None) -
             await protocol(scope, receive, send)
         else:
             # A key or a cookie fits one page; whoever has none is turned away by the first.
-            page = next((page for page in pages if page.knows(scope)), pages[0])
-            await page(scope, receive, send)
+            known = [page for page in pages if await page.knows(scope)]
+            await (known or pages)[0](scope, receive, send)
 
     return _quiet(app)
 
@@ -96,10 +97,12 @@ def _page(account: Account, options: Options, clock: Clock) -> Guard:
     place = f"{options.place}: {account.name}" if account.name else options.place
     # A password cannot say whose page it is for: it is that of the first account.
     password = "" if account.name else options.page_password
-    surroundings = Surroundings(place, account.keys.api_key, options.lonely, bool(password))
+    surroundings = Surroundings(place, account.keys.api_key, options.lonely)
     page = Page(account.store, account.live, clock, surroundings)
     rest = Starlette(routes=[*page.routes(), *health.Health(options.agent_socket).routes()])
     public = ("/static/", *health.PATHS)
     cookie = f"logwatch-monitis-{options.port}"
-    door = Door(account.keys.page_key, cookie, options.names, public, page.closed, password)
+    key = account.keys.page_key
+    cookies = Cookies(key, password, account.store, clock.now)
+    door = Door(key, cookie, cookies, options.names, public, page.closed, password)
     return Guard(rest, door)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _LAST = 253_000_000_000_000
 """In the year 9987: calendars end soon after."""
 
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9]{1,18})")
+_NUMBERED = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
 _BACK = re.compile(r"([1-9][0-9]{0,3})([hd])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORM_FIELDS = {"from": "since", "to": "until"}
@@ -81,7 +83,7 @@ def parse(query: Mapping[str, str], now: float, zone: tzinfo, limit: int = 100) 
     Raises:
         ValueError: a value is none; the text is for its reader.
     """
-    filters = {name: query[name] for name in FILTERS if name in query}
+    filters = {name: _meant(query[name]) for name in FILTERS if name in query}
     if filters.get("verified", "yes") not in VERIFIED:
         raise ValueError(f"verified must be one of {', '.join(VERIFIED)}")
     since, until = query.get("since", ""), query.get("until", "")
@@ -100,6 +102,11 @@ def parse(query: Mapping[str, str], now: float, zone: tzinfo, limit: int = 100) 
 def address(path: str, query: Mapping[str, str]) -> str:
     """Return the address of *path* with the parameters *query*."""
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def _meant(text: str) -> str:
+    """Return what a field of the form shows as ``⟨U+202E⟩`` as the character it stands for."""
+    return _NUMBERED.sub(lambda match: chr(min(int(match[1], 16), sys.maxunicode)), text)
 
 
 def _limit(text: str) -> int:

@@ -6,12 +6,10 @@ it by whatever name their administrator gave it.
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 import socket
 from collections.abc import Callable, Collection
-from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -29,6 +27,7 @@ from .asgi import (
     respond,
 )
 from .auth import same
+from .cookies import COOKIE_SECONDS, Cookies
 from .gate import Gate, is_foreign
 
 __all__ = ["ENTER", "LEAVE", "Closed", "Door", "Guard"]
@@ -37,8 +36,6 @@ ENTER, LEAVE = "/enter", "/leave"
 
 # RFC 9110, 7.2: a host and perhaps a port, nothing else.
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
-
-COOKIE_SECONDS = 30 * 24 * 3600
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -77,6 +74,7 @@ class Door(NamedTuple):
     Attributes:
         page_key: opens everything.
         cookie: its name; cookies do not know ports, so it holds the port.
+        cookies: makes and checks its values.
         names: host names by which the monitor may be called, beside addresses and ``localhost``.
         public: beginnings of paths that need no key.
         closed: renders what is shown without a key.
@@ -85,6 +83,7 @@ class Door(NamedTuple):
 
     page_key: str
     cookie: str
+    cookies: Cookies
     names: Collection[str]
     public: tuple[str, ...]
     closed: Callable[[Closed], bytes]
@@ -100,9 +99,6 @@ class Guard:
         own = {"localhost", socket.gethostname().lower()}
         self._names = own | {name.lower() for name in door.names}
         self._gate = Gate(door.password) if door.password else None
-        # A new password makes the cookies of the former one worthless.
-        seal = b"cookie" + sha256(door.password.encode("utf-8", "replace")).digest()
-        self._pass = hmac.digest(door.page_key.encode(), seal, sha256).hex()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -112,24 +108,31 @@ class Guard:
                 message["headers"] = _completed(message["headers"])
             await send(message)
 
-        if self._gate and scope["method"] == "POST" and scope["path"] in (ENTER, LEAVE):
-            await self._pass_gate(self._gate, scope, receive, guarded)
+        if scope["method"] == "POST" and (
+            scope["path"] == LEAVE or (self._gate and scope["path"] == ENTER)
+        ):
+            await self._pass_gate(scope, receive, guarded)
         elif not await self._answered(scope, guarded):
-            if self.knows(scope):
+            if await self.knows(scope):
                 prove(scope)
             await self._app(scope, receive, guarded)
 
-    async def _pass_gate(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_gate(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in who sends the password; let out who asks for it."""
         if not self._called_rightly(header(scope, b"host")):
             await respond(send, 421, b"This monitor does not go by that name.", [_TEXT])
-        elif scope["path"] == LEAVE and is_foreign(scope):
-            await respond(send, 403, b"Pages of other sites are not answered.", [_TEXT])
         elif scope["path"] == LEAVE:
-            away = [*self._cookie(scope, leaving=True), (b"location", b"/")]
-            await respond(send, 303, b"", away)
-        else:
-            await self._enter(gate, scope, receive, send)
+            await self._leave(scope, send)
+        elif self._gate:
+            await self._enter(self._gate, scope, receive, send)
+
+    async def _leave(self, scope: Scope, send: Send) -> None:
+        if is_foreign(scope):
+            await respond(send, 403, b"Pages of other sites are not answered.", [_TEXT])
+            return
+        await self._door.cookies.end(self._given(scope))
+        away = [*self._cookie(scope, leaving=True), (b"location", b"/")]
+        await respond(send, 303, b"", away)
 
     async def _enter(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -147,13 +150,13 @@ class Guard:
         body = self._door.closed(Closed(password=True, wrong=wrong))
         await respond(send, status, body, headers)
 
-    def knows(self, scope: Scope) -> bool:
+    async def knows(self, scope: Scope) -> bool:
         """Say whether a request carries this page's key or cookie."""
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = next((value for name, value in pairs if name == "key"), None)
         if given is not None:
             return same(given, self._door.page_key)
-        return same(_cookie(scope, self._door.cookie), self._pass)
+        return await self._door.cookies.holds(self._given(scope))
 
     async def _answered(self, scope: Scope, send: Send) -> bool:
         if not self._called_rightly(header(scope, b"host")):
@@ -175,7 +178,7 @@ class Guard:
             rest = urlencode([pair for pair in pairs if pair[0] != "key"])
             where = _location(scope["path"], rest)
             await respond(send, 303, b"", [*self._cookie(scope), (b"location", where)])
-        elif given or not same(_cookie(scope, self._door.cookie), self._pass):
+        elif given or not await self._door.cookies.holds(self._given(scope)):
             # A link from another site makes the browser withhold a strict cookie, also behind our
             # own redirect. Asked again by our own page it sends it.
             again = not given and header(scope, b"sec-fetch-site") == "cross-site"
@@ -186,11 +189,19 @@ class Guard:
         return True
 
     def _cookie(self, scope: Scope, *, leaving: bool = False) -> Headers:
-        value, age = ("", 0) if leaving else (self._pass, COOKIE_SECONDS)
-        text = f"{self._door.cookie}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"
+        value, age = ("", 0) if leaving else (self._door.cookies.make(), COOKIE_SECONDS)
+        text = f"{self._name(scope)}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"
         if scope.get("scheme") == "https":
             text += "; Secure"
         return [(b"set-cookie", text.encode())]
+
+    def _given(self, scope: Scope) -> str:
+        return _cookie(scope, self._name(scope))
+
+    def _name(self, scope: Scope) -> str:
+        """Return the cookie's name; with that prefix no other server of the host can set it."""
+        prefix = "__Host-" if scope.get("scheme") == "https" else ""
+        return prefix + self._door.cookie
 
     def _called_rightly(self, host: str) -> bool:
         """Say whether *host* is an address or one of our names, so no name of a stranger's."""

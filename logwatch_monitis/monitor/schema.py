@@ -12,7 +12,7 @@ from . import rollup
 
 __all__ = ["VERSION", "connect_reader", "connect_writer"]
 
-VERSION = 3
+VERSION = 4
 _MIB = 1024 * 1024
 
 # `once` is what makes a result the same one: the id of its event, or for a signed request without
@@ -83,7 +83,15 @@ CREATE INDEX additions_time ON additions (monitor, checktime);
 CREATE TABLE removals (removed INTEGER NOT NULL) STRICT;
 INSERT INTO removals VALUES (0);
 """
-_STEPS = (_FIRST, _SECOND, rollup.TABLES)
+
+# Cookies of the page that were left before their end, in seconds.
+_COOKIES = """
+CREATE TABLE ended_cookies (
+    name TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+_STEPS = (_FIRST, _SECOND, rollup.TABLES, _COOKIES)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

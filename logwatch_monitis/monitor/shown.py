@@ -32,13 +32,11 @@ class Surroundings(NamedTuple):
         place: whose monitor it is, for the heading.
         api_key: for the instructions of an empty page.
         lonely: no agent runs beside the monitor, so an empty page says how to start one.
-        password: there is a password, so one can leave and come back.
     """
 
     place: str
     api_key: str
     lonely: bool
-    password: bool = False
 
 
 class _Chip(NamedTuple):
@@ -61,6 +59,7 @@ def make_templates(shown: Surroundings, asset: Callable[[str], str]) -> Environm
     templates.filters.update(
         also=lambda query, **values: {**query, **values},
         iso=lambda ms: f"{_moment(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z",
+        numbered=numbered,
         short=lambda text: cut(numbered(text), LONGEST),
         utc=lambda ms: f"{_moment(ms):%Y-%m-%d %H:%M:%S} UTC",
         at=lambda ms, zone: f"{_local(ms, zone):%Y-%m-%d %H:%M:%S}",

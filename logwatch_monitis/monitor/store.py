@@ -242,6 +242,15 @@ class Store:
         await self._writer.write_alone(_empty_log)
         return total
 
+    async def end_cookie(self, name: str, until: int, now: int) -> None:
+        """Remember a cookie of the page as ended until it would have; both are seconds."""
+
+        def end(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM ended_cookies WHERE until<=?", (now,))
+            connection.execute("INSERT OR IGNORE INTO ended_cookies VALUES (?, ?)", (name, until))
+
+        await self._writer.write(end)
+
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
