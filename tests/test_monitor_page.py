@@ -6,6 +6,7 @@ import re
 import socket
 import socketserver
 import threading
+import urllib.request
 from html import unescape
 from urllib.parse import quote, urlencode
 
@@ -350,6 +351,29 @@ def test_health_is_the_agents_answer(tmp_path):
             assert 503 == caller.raw("GET", "/healthz").status
     assert (503, b"asked /metrics") == (answer.status, answer.body)
     assert answer.headers["content-type"].startswith("text/x-test")
+
+
+def test_metrics_name_no_log_to_strangers(agent_of, tmp_path):
+    """Without the key a log has a name that says nothing; with it, in either place, its path."""
+    log = tmp_path / "auth.log"
+    log.write_text("")
+    with agent_of(log) as agent:
+        base, _, query = agent.page.partition("?")
+        key = query.removeprefix("key=")
+
+        def metrics(mark="", **headers):
+            request = urllib.request.Request(f"{base}metrics{mark}", headers=headers)
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.read().decode()
+
+        closed = [metrics(), metrics("?key=wrong"), metrics(Authorization="Bearer wrong")]
+        opened = [metrics(f"?key={key}"), metrics(Authorization=f"Bearer {key}")]
+    assert not [text for text in closed if str(log) in text or "auth.log" in text]
+    names = {*re.findall(r'source="([^"]*)"', "".join(closed))}
+    assert len(names) == 1
+    assert re.fullmatch("log-[0-9a-f]{12}", names.pop())
+    assert [True, True] == [f'source="{log}"' in text for text in opened]
+    assert re.sub("log-[0-9a-f]{12}", str(log), closed[0]).count("/") == opened[0].count("/")
 
 
 def test_health_of_a_monitor_alone(monitor):

@@ -99,10 +99,11 @@ def _page(account: Account, options: Options, clock: Clock) -> Guard:
     password = "" if account.name else options.page_password
     surroundings = Surroundings(place, account.keys.api_key, options.lonely)
     page = Page(account.store, account.live, clock, surroundings)
-    rest = Starlette(routes=[*page.routes(), *health.Health(options.agent_socket).routes()])
+    key = account.keys.page_key
+    probes = health.Health(options.agent_socket, key)
+    rest = Starlette(routes=[*page.routes(), *probes.routes()])
     public = ("/static/", *health.PATHS)
     cookie = f"logwatch-monitis-{options.port}"
-    key = account.keys.page_key
     cookies = Cookies(key, password, account.store, clock.now)
     door = Door(key, cookie, cookies, options.names, public, page.closed, password)
     return Guard(rest, door)

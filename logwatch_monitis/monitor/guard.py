@@ -30,9 +30,12 @@ from .auth import same
 from .cookies import COOKIE_SECONDS, Cookies
 from .gate import Gate, is_foreign
 
-__all__ = ["ENTER", "LEAVE", "Closed", "Door", "Guard"]
+__all__ = ["ENTER", "KNOWN", "LEAVE", "Closed", "Door", "Guard"]
 
 ENTER, LEAVE = "/enter", "/leave"
+
+KNOWN = "logwatch-monitis.known"
+"""The name in a scope of whether the request carries key or cookie; for what is public."""
 
 # RFC 9110, 7.2: a host and perhaps a port, nothing else.
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
@@ -113,7 +116,8 @@ class Guard:
         ):
             await self._pass_gate(scope, receive, guarded)
         elif not await self._answered(scope, guarded):
-            if await self.knows(scope):
+            scope[KNOWN] = await self.knows(scope)
+            if scope[KNOWN]:
                 prove(scope)
             await self._app(scope, receive, guarded)
 
@@ -151,7 +155,13 @@ class Guard:
         await respond(send, status, body, headers)
 
     async def knows(self, scope: Scope) -> bool:
-        """Say whether a request carries this page's key or cookie."""
+        """Say whether a request carries this page's key or cookie.
+
+        The key may stand in the address or, as programs send it, in a header (RFC 6750).
+        """
+        kind, _, token = header(scope, b"authorization").partition(" ")
+        if kind.lower() == "bearer":
+            return same(token.strip(), self._door.page_key)
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = next((value for name, value in pairs if name == "key"), None)
         if given is not None:

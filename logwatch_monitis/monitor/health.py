@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +12,16 @@ from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from .guard import KNOWN
+
 __all__ = ["PATHS", "Health"]
 
 PATHS = ("/healthz", "/readyz", "/metrics")
 PATIENCE = 5.0
 MAX_ANSWER = 4 * 1024 * 1024
+
+_LOG = re.compile(rb'(?<=[{,]source=")(?:[^"\\]|\\.)*/(?:[^"\\]|\\.)*(?=")')
+"""The label of a source that is a path, in the text format of Prometheus."""
 
 
 class _Answer(NamedTuple):
@@ -26,8 +33,10 @@ class _Answer(NamedTuple):
 class Health:
     """Asks the agent that listens on a Unix socket, if there is one."""
 
-    def __init__(self, agent_socket: Path | None) -> None:
+    def __init__(self, agent_socket: Path | None, secret: str) -> None:
+        """Take the agent's socket, and the page's key, with which names of logs are hidden."""
         self._agent = agent_socket
+        self._secret = secret.encode()
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -42,7 +51,13 @@ class Health:
             status, kind, body = await asyncio.wait_for(_ask(self._agent, path), PATIENCE)
         except (OSError, ValueError, IndexError, EOFError, TimeoutError):
             return PlainTextResponse("the agent does not answer\n", 503)
+        if not request.scope.get(KNOWN):
+            body = _LOG.sub(self._hidden, body)
         return Response(body, status, media_type=kind)
+
+    def _hidden(self, match: re.Match[bytes]) -> bytes:
+        """Return the label of a log for those without the key: always the same, and no path."""
+        return b"log-%s" % hmac.digest(self._secret, match[0], "sha256").hex()[:12].encode()
 
 
 async def _ask(agent: Path, path: str) -> _Answer:
