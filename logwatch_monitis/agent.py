@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from logwatch_monitis.config import Ignore
+from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
@@ -88,7 +90,7 @@ class LogState:
     last_line: float | None = None
     last_login: float | None = None
     blocks: int = 0
-    accounts: Waiting[Login] = field(default_factory=lambda: Waiting(ACCOUNT_US))
+    accounts: Waiting[Login] = field(default_factory=lambda: Waiting(ACCOUNT_US, ACCOUNT_US / 1e6))
     _marks: deque[tuple[int, Position]] = field(default_factory=deque)
 
     def mark(self, position: Position, oldest: int | None) -> None:
@@ -244,8 +246,10 @@ class Agent:
     def patience(self) -> float:
         """After how many seconds a `step` decides what waits; infinite if nothing waits."""
         now, both = self._clock.monotonic(), self._told_of_both()
-        files = (state.accounts.patience(now, both) for state in self.logs.values())
-        return min(self._provenance.waiting.patience(now), *files, float("inf"))
+        logs = self.logs.values()
+        files = [state.accounts.patience(now, both) for state in logs]
+        cut = [state.scanner.cut.waiting.patience(now) for state in logs]
+        return min(self._provenance.waiting.patience(now), *files, *cut, inf)
 
     def _told_of_both(self) -> set[int | None]:
         """Return the keys of the journal's accounts that wait for their own proof."""
@@ -261,6 +265,7 @@ class Agent:
                 if not reading or key in self._told:
                     self._keep(state.accounts.drop(key))
             self._keep(state.accounts.overdue(now, both))
+            state.scanner.cut.overdue(now)
 
     def _decide(self, decided: Decided) -> None:
         """Take what the journal decides of its logins."""
@@ -300,10 +305,11 @@ class Agent:
         scanner = state.scanner
         scanner.path = chunk.path
         if chunk.again:
-            scanner.ordinals = Ordinals()
+            scanner.ordinals, scanner.cut.waiting = Ordinals(), CutLines().waiting
         if chunk.offset == 0 and isinstance(chunk, Chunk):
             scanner.timeline = self._timeline(chunk.path)
         state.blocks += 1
+        scanner.cut.waiting.begin(state.blocks, self._clock.monotonic())
         logins: Sequence[Login] = scanner.feed(chunk.data, chunk.offset)
         if isinstance(chunk, JournalChunk):
             logins = self._judged(state, chunk, logins)
@@ -321,7 +327,7 @@ class Agent:
     ) -> Sequence[Login]:
         """Take what entries of the journal decide, and return those logins."""
         self._provenance.waiting.begin(state.blocks, self._clock.monotonic())
-        decided = self._provenance.decide(chunk.entries, found)
+        decided = self._provenance.decide(chunk.entries, found, state.scanner.cut.waiting)
         self._decide(decided)
         return decided.logins
 
@@ -331,7 +337,7 @@ class Agent:
         sure = []
         for login in found:
             if self._may_be_proved(login):
-                state.accounts.add(key_of(login), login, login.time)
+                state.accounts.add(login, login.time, key_of(login))
             else:
                 sure.append(login)
         return sure
@@ -372,7 +378,8 @@ class Agent:
 
     def _oldest(self, log: str, state: LogState) -> int | None:
         """Return the block of a log that holds what waits longest; None if nothing waits."""
-        oldest = [state.accounts.oldest, self._provenance.waiting.oldest if log == LOG else None]
+        oldest = [state.accounts.oldest, state.scanner.cut.waiting.oldest]
+        oldest += [self._provenance.waiting.oldest] if log == LOG else []
         return min((block for block in oldest if block is not None), default=None)
 
     def _flush(self) -> bool:
@@ -428,6 +435,7 @@ class Agent:
             "lines": state.scanner.counts.lines if state else 0,
             "bytes": state.size if state else 0,
             "skipped": list(status.skipped),
+            "cut_off": state.scanner.cut.cut_off if state else 0,
             "refused": self.refusals.count if status.log == LOG else None,
         }
 

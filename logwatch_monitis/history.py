@@ -1,7 +1,7 @@
 """History: files of the past, put into the order in which they were written, as logins.
 
 A log and its rotated copies are one log: they are read oldest first, by what stands in them and
-not by their names, with the ordinals of byte-identical lines carried from file to file.
+not by their names, with ordinals and cut lines (`Carried`) carried from file to file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import chain
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.access import permission_hint
+from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import LogwatchError, NotPermittedError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
-from logwatch_monitis.scanner import ScanCounts, Scanner
+from logwatch_monitis.scanner import Carried, ScanCounts, Scanner
 from logwatch_monitis.sources.archive import (
     JOURNAL,
     JOURNAL_HEADS,
@@ -320,9 +322,15 @@ class History:
 
     def read(self, log: Log) -> Iterator[Piece]:
         """Yield the logins of a log, oldest file first; what fails is noted, the rest goes on."""
-        ordinals = Ordinals()
+        carried = Carried(Ordinals(), CutLines())
         for stretch in self.plan(log):
-            yield from self.pieces(stretch, ordinals)
+            yield from self.pieces(stretch, carried)
+        self.end(carried.cut)
+
+    def end(self, cut: CutLines) -> None:
+        """Count the lines that wait in vain at the end of a log."""
+        cut.end()
+        self.counts.cut_off += cut.cut_off
 
     def plan(self, log: Log, every: Every | None = None) -> Iterator[Stretch]:
         """Yield what there is to read of a log, in order; what fails is noted.
@@ -355,18 +363,18 @@ class History:
             begin, fresh = start, False
         yield Stretch(file, fresh, year, years, begin, None)
 
-    def pieces(self, stretch: Stretch, ordinals: Ordinals) -> Iterator[Piece]:
+    def pieces(self, stretch: Stretch, carried: Carried) -> Iterator[Piece]:
         """Yield the logins of a stretch; what fails is noted.
 
         Args:
             stretch: from `plan`.
-            ordinals: of the log as they are before it, moved on to its end.
+            carried: on from what comes before it in the log, moved on to its end.
         """
         with self._noting(stretch.file.path):
             if stretch.years is None:
-                yield from self._stream(stretch.file, stretch.year, ordinals)
+                yield from self._stream(stretch.file, stretch.year, carried)
                 return
-            scanner = self._scanner(stretch.file.path, stretch.years, ordinals)
+            scanner = self._scanner(stretch.file.path, stretch.years, carried)
             try:
                 yield from self._pieces(scanner, stretch.begin, stretch.end)
             finally:
@@ -381,13 +389,14 @@ class History:
         except LogwatchError as error:
             self.failures.append(Failure(path, error.render(), denied=False))
 
-    def _stream(self, file: HistoryFile, year: int | None, ordinals: Ordinals) -> Iterator[Piece]:
+    def _stream(self, file: HistoryFile, year: int | None, carried: Carried) -> Iterator[Piece]:
         """Read what cannot be sampled; begin again if it proves to have begun in another year."""
-        saved = ordinals.save()
+        saved, cut = carried.ordinals.save(), deepcopy(carried.cut)
         while True:
-            ordinals.load(saved)
+            carried.ordinals.load(saved)
+            carried.cut.load(cut)
             years = StreamYears(self.zone, reference=file.reference, start_year=year)
-            scanner = self._scanner(file.path, years, ordinals)
+            scanner = self._scanner(file.path, years, carried)
             held: list[Piece] | None = None if file.once else []
             damage: ArchiveDamagedError | None = None
             try:
@@ -414,13 +423,15 @@ class History:
         if damage:
             raise damage
 
-    def _scanner(self, path: str, years: Years | StreamYears, ordinals: Ordinals) -> Scanner:
+    def _scanner(self, path: str, years: Years | StreamYears, carried: Carried) -> Scanner:
         """Return a scanner for a file; an idle one knows already which lanes are worth opening."""
         timeline = Timeline.history(self.zone, years)
         if not self._idle:
-            return Scanner(self.rules, timeline, machine=self.machine, path=path, ordinals=ordinals)
+            known = carried._asdict()
+            return Scanner(self.rules, timeline, machine=self.machine, path=path, **known)
         scanner = self._idle.pop()
-        scanner.timeline, scanner.path, scanner.ordinals = timeline, path, ordinals
+        scanner.timeline, scanner.path = timeline, path
+        scanner.ordinals, scanner.cut = carried
         scanner.counts = ScanCounts()
         return scanner
 

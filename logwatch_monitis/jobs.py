@@ -8,7 +8,8 @@ until all that comes before has been taken, so memory stays flat.
 A stretch's ids depend on the stretch before it in one way: byte-identical lines of one second are
 numbered. A process begins as if there had been none, and notes the seconds it began with. When its
 turn comes, that is compared with what had been counted by then (`Ordinals.follow`). In the rare
-case that both know the same line, the leading process reads the stretch once more.
+case that both know the same line, the leading process reads the stretch once more; likewise where
+the stretch before it ended with a line whose next part is still to come.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from itertools import count
 from multiprocessing import connection, get_context
 from typing import Any, NamedTuple, Protocol
 
+from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.history import Failure, History, Log, Piece, Stretch
 from logwatch_monitis.login import Opening, Ordinals
-from logwatch_monitis.scanner import ScanCounts
+from logwatch_monitis.scanner import Carried, ScanCounts
 
 __all__ = ["Taker", "read_logs"]
 
@@ -79,12 +81,13 @@ class _Order(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """A stretch has been read to its end; *saved* are the ordinals there."""
+    """A stretch has been read to its end; *saved* are the ordinals there, *cut* the cut lines."""
 
     counts: ScanCounts
     failures: list[Failure]
     report: Any
     saved: str
+    cut: CutLines
 
 
 class _Ready(NamedTuple):
@@ -186,6 +189,7 @@ class _Lead:
         self._turn = 0
         self._range = sheets.range
         self._before = Ordinals()
+        self._cut = CutLines()
         self._settled = False
 
     def _every(self) -> int:
@@ -209,6 +213,7 @@ class _Lead:
                 self._hear(by_pipe[pipe], by_pipe[pipe].receive())
             self._take_turns()
             self._give()
+        self._history.end(self._cut)
 
     def _give(self) -> None:
         """Give out stretches as long as there are a process and a sheet for one."""
@@ -257,9 +262,18 @@ class _Lead:
             self._taker.take(pickle.load(pieces))  # noqa: S301 - written by our own process
 
     def _contradiction(self, stretch: Stretch, ready: _Ready) -> str:
-        """Return the ordinals to read a stretch with again; nothing if it may be taken."""
+        """Return the ordinals to read a stretch with again; nothing if it may be taken.
+
+        Where a line waits for its next part the stretch is read again, too: it may begin with it.
+        """
         self._settled = False
-        if stretch.fresh or self._before.empty:
+        if stretch.fresh:
+            self._history.end(self._cut)
+            self._cut = CutLines()
+            return ""
+        if self._cut.waiting:
+            return self._before.save()
+        if self._before.empty:
             return ""
         saved, opening = self._before.save(), ready.opening
         if self._before.follow(opening) and (opening.left or ready.done):
@@ -273,7 +287,7 @@ class _Lead:
             part.worker.pipe.send(False)
             self._idle.append(part.worker)
         self._before = Ordinals(saved)
-        for piece in self._history.pieces(part.stretch, self._before):
+        for piece in self._history.pieces(part.stretch, Carried(self._before, self._cut)):
             self._taker.take(piece)
         self._taker.add(self._taker.report())
         self._next()
@@ -285,6 +299,8 @@ class _Lead:
         self._taker.add(done.report)
         if not self._settled:
             self._before = Ordinals(done.saved)
+        done.cut.cut_off += self._cut.cut_off
+        self._cut = done.cut
         self._next()
 
     def _next(self) -> None:
@@ -325,17 +341,17 @@ class _Work:
         """Read a stretch and hand it over."""
         history = self._history
         history.counts, history.failures = ScanCounts(), []
-        ordinals = Ordinals("", Opening())
+        ordinals, cut = Ordinals("", Opening()), CutLines()
         direct = self._taker.write if self._taker.anywhere else pipe.send_bytes
         sheet = _Sheet(self._sheets[order.sheet], ordinals, pipe, direct)
         self._taker.divert(sheet.write)
-        for piece in self._alive(history.pieces(order.stretch, ordinals)):
+        for piece in self._alive(history.pieces(order.stretch, Carried(ordinals, cut))):
             if self._taker.anywhere:
                 self._taker.take(piece)
             else:
                 sheet.write(pickle.dumps(piece))
         report = self._taker.report()
-        sheet.finish(_Done(history.counts, history.failures, report, ordinals.save()))
+        sheet.finish(_Done(history.counts, history.failures, report, ordinals.save(), cut))
 
     def _alive(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Yield *pieces* as long as the leading process lives."""

@@ -174,6 +174,13 @@ FIGURES = (
         ("source",),
         _source("refused"),
     ),
+    Figure(
+        "logwatch_lines_cut_off_total",
+        "counter",
+        "First parts of logins whose next part never came, such as sudo's without a command.",
+        ("source",),
+        _source("cut_off"),
+    ),
     Figure("logwatch_events_total", "counter", "Logins found.", ("service", "rule"), _events),
     Figure(
         "logwatch_lines_unmatched_total",

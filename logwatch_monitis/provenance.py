@@ -8,8 +8,9 @@ before it alone: what a process wrote before it became sudo is not sudo's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.login import Login
@@ -51,29 +52,36 @@ class Provenance:
     """
 
     def __init__(self) -> None:
-        self.waiting: Waiting[_Judged] = Waiting(PROOF_US)
+        self.waiting: Waiting[_Judged] = Waiting(PROOF_US, PROOF_US / 1e6)
+        self._unfinished: dict[int, tuple[int, Entry]] = {}
 
     @property
     def logins(self) -> Iterator[Login]:
         """The logins that wait."""
         return (judged.login for judged in self.waiting)
 
-    def decide(self, batch: Batch, logins: Sequence[Login]) -> Decided:
+    def decide(
+        self, batch: Batch, logins: Sequence[Login], unfinished: Iterable[Login] = ()
+    ) -> Decided:
         """Return what a batch decides: of its own logins, and of those that waited.
 
         Args:
             batch: entries, the next ones of the stream.
-            logins: what a scanner found in their lines.
+            logins: what a scanner found in their lines, or in those of *unfinished* ones.
+            unfinished: what may become a login with the lines of a later batch.
         """
         decided = Decided([], [])
+        before = self._unfinished
         for offset, login in self._events(batch, logins):
-            place, entry = batch.entry(offset)
+            place, entry = before.get(offset) or batch.entry(offset)
             if login is None:
                 self._open(entry, decided)
             else:
                 found = login._replace(offset=place, journal=True)
                 self._judge(_Judged(found, judge(login.program, entry.origin), entry), decided)
         decided.note(self.waiting.past(batch.last_time_us))
+        offsets = [login.offset for login in unfinished]
+        self._unfinished = {o: before.get(o) or batch.entry(o) for o in offsets}
         return decided
 
     def overdue(self, now: float) -> Decided:
@@ -86,9 +94,9 @@ class Provenance:
 
     def _events(self, batch: Batch, logins: Sequence[Login]) -> Iterator[tuple[int, Login | None]]:
         """Yield the places of logins, and of session lines where one may matter, in order."""
-        found = [(login.offset, login) for login in logins]
+        found = sorted(((login.offset, login) for login in logins), key=itemgetter(0))
         sessions = batch.sessions() if found or self.waiting else []
-        yield from merge(found, ((place, None) for place in sessions), key=lambda event: event[0])
+        yield from merge(found, ((place, None) for place in sessions), key=itemgetter(0))
 
     def _judge(self, judged: _Judged, decided: Decided) -> None:
         if not judged.judgement.waits:
@@ -96,7 +104,7 @@ class Provenance:
             return
         process = _process(judged.entry)
         decided.note(self.waiting.take(process, judged.login.time))
-        self.waiting.add(process, judged, judged.entry.time_us)
+        self.waiting.add(judged, judged.entry.time_us, process)
 
     def _open(self, entry: Entry, decided: Decided) -> None:
         """Decide what waits for this session line."""
@@ -136,7 +144,8 @@ class Judge:
     def logins(self, entries: Batch) -> list[Login]:
         """Return the logins that these entries decide."""
         found = self._scanner.feed(entries.data, entries.begin)
-        return self._counted(self._provenance.decide(entries, found))
+        unfinished = self._scanner.cut.waiting
+        return self._counted(self._provenance.decide(entries, found, unfinished))
 
     def rest(self) -> list[Login]:
         """Return the logins that still wait, now that no more entries come."""

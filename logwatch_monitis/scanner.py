@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from math import inf
+from typing import Any, NamedTuple, Protocol
 
+from logwatch_monitis.continued import CutLines, NextPart, NextParts
 from logwatch_monitis.grammar import MAX_MESSAGE, Match, RuleSet
 from logwatch_monitis.heads import Head
 from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes
@@ -18,7 +20,7 @@ from logwatch_monitis.search import make_search
 from logwatch_monitis.syslog import Minute, Moment, Split, split
 from logwatch_monitis.tally import count_lines
 
-__all__ = ["ScanCounts", "Scanner", "Timeline"]
+__all__ = ["Carried", "ScanCounts", "Scanner", "Timeline"]
 
 _SECOND = 1_000_000
 _MAX_LINE = 4 * MAX_MESSAGE + 4096
@@ -48,6 +50,7 @@ class ScanCounts:
         overlong: candidate lines whose message is too long to be tried.
         undated: lines that a rule takes, but whose time cannot be made out.
         refused: logins left out because the journal does not prove who wrote them.
+        cut_off: first parts of logins left out because the next part never came (`CutLines`).
         services: logins by service.
     """
 
@@ -56,6 +59,7 @@ class ScanCounts:
     overlong: int = 0
     undated: int = 0
     refused: int = 0
+    cut_off: int = 0
     services: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: ScanCounts) -> None:
@@ -65,21 +69,43 @@ class ScanCounts:
         self.overlong += other.overlong
         self.undated += other.undated
         self.refused += other.refused
+        self.cut_off += other.cut_off
         self.services.update(other.services)
+
+
+class _Known(NamedTuple):
+    """What the rules say of a line; see `RuleSet.read`."""
+
+    head: Split
+    machine: str
+    match: Match
+    part: str
+
+
+class Carried(NamedTuple):
+    """What is carried on through a log: from file to file, process to process.
+
+    Attributes:
+        ordinals: of byte-identical lines.
+        cut: lines of which the next part is still to come.
+    """
+
+    ordinals: Ordinals
+    cut: CutLines
 
 
 class Scanner:
     """Finds the logins of one log, block after block.
 
-    One scanner belongs to one log (a live file and its rotated copies are one log), because the
-    ordinals of byte-identical lines and the missing years run on through all of it.
+    One scanner belongs to one log (a live file and its rotated copies are one log), because what is
+    carried on and the missing years run through all of it.
 
     Args:
         rules: the pattern files in force.
         timeline: the clock of this log.
         machine: the name for lines that name no machine.
         path: the file that is being read; may be changed between blocks.
-        ordinals: carried over from the last run or the neighbouring job.
+        ordinals, cut: carried over from the last run or the neighbouring job.
     """
 
     def __init__(
@@ -90,11 +116,13 @@ class Scanner:
         machine: str,
         path: str,
         ordinals: Ordinals | None = None,
+        cut: CutLines | None = None,
     ) -> None:
         self.timeline = timeline
         self.machine = machine
         self.path = path
         self.ordinals = ordinals or Ordinals()
+        self.cut = cut or CutLines()
         self.counts = ScanCounts()
         self._heads: dict[str, Head] = {}
         self.use(rules)
@@ -125,6 +153,8 @@ class Scanner:
         """
         self.counts.lines += count_lines(block)
         found: list[Any] = []
+        parts = NextParts(self.rules.follow_ups, block)
+        self._begin, follow = offset, self._awaited(parts, 0)
         takes, head = self._lanes.takes(form), self._head(form, block, offset)
         taken, rfind = [0] * len(takes), block.rfind
         prefix, limit, end = head.prefix, head.limit, -1
@@ -134,6 +164,8 @@ class Scanner:
             begin = rfind(b"\n", 0, hit) + 1
             if (end := block.find(b"\n", hit)) < 0:
                 end = len(block)
+            if follow < begin:
+                follow = self._follow(parts, follow, begin, form, found)
             line = block[begin:end]
             text = line.decode("latin-1")
             place = offset + begin
@@ -145,8 +177,12 @@ class Scanner:
                     taken[number] += 1
                     continue
             self._long_way(line, place, number, form, found)
+            if follow == inf:
+                follow = self._awaited(parts, end)
             head.pause()
             prefix, limit = head.prefix, head.limit
+        self._follow(parts, follow, len(block), form, found)
+        self.cut.go_on(len(block))
         self.counts.logins += len(found)
         self._lanes.count(taken, self.counts.services)
         return found
@@ -172,11 +208,67 @@ class Scanner:
             self.counts.services[login.srv] += 1
             self._lanes.note(number, login.rule)
 
+    def _awaited(self, parts: NextParts, place: int) -> float:
+        """Return where the next part of a line may stand; infinite if nothing waits for one."""
+        return parts.after(place) if self.cut.waiting else inf
+
+    def _follow(
+        self, parts: NextParts, place: float, end: int, form: Form, found: list[Any]
+    ) -> float:
+        """Append the logins of which the next part stands in a line that begins before *end*.
+
+        Args:
+            parts: where next parts may stand in the block.
+            place: the first of these places.
+            end: where the next line begins that is looked at anyway.
+            form: of the logins.
+            found: takes them.
+
+        Returns:
+            The first place behind these lines where a next part may stand.
+        """
+        block = parts.block
+        while place < end:
+            begin = block.rfind(b"\n", 0, int(place)) + 1
+            if (behind := block.find(b"\n", int(place))) < 0:
+                behind = len(block)
+            for login in self._next(block[begin:behind], self._begin + begin):
+                found.append(form.login(login))
+                self.counts.services[login.srv] += 1
+            place = self._awaited(parts, behind)
+        return place
+
+    def _next(self, line: bytes, offset: int) -> list[Login]:
+        """Return the logins that a line makes count, if it is a next part."""
+        known = self._read(line)
+        if known is None or known.part != "next":
+            return []
+        moment = self.timeline.resolve(known.head.stamp, offset)
+        if moment is None:
+            return []
+        part = NextPart(known.machine, known.head.program, known.head.pid, known.match.user)
+        return self.cut.follow(part, moment.time_us, offset - self._begin)
+
     def _line(self, line: bytes, offset: int) -> Login | None:
         if line[0] == 0:  # the hole a stale writer leaves in a truncated file
             whole = len(line)
             line = line.lstrip(b"\0")
             offset += whole - len(line)
+        known = self._read(line)
+        if known is None or known.part == "next":
+            return None
+        moment = self.timeline.resolve(known.head.stamp, offset)
+        if moment is None:
+            self.counts.undated += 1
+            return None
+        login = self._login(line, offset, known.head, known.match, moment)
+        if known.part:
+            self.cut.add(login, offset - self._begin)
+            return None
+        return login
+
+    def _read(self, line: bytes) -> _Known | None:
+        """Return what the rules say of a line."""
         if len(line) > _MAX_LINE:
             self.counts.overlong += 1
             return None
@@ -187,14 +279,8 @@ class Scanner:
             self.counts.overlong += 1
             return None
         machine = head.machine or self.machine
-        match = self.rules.match(head.program, head.message, machine, head.form)
-        if match is None:
-            return None
-        moment = self.timeline.resolve(head.stamp, offset)
-        if moment is None:
-            self.counts.undated += 1
-            return None
-        return self._login(line, offset, head, match, moment)
+        found = self.rules.read(head.program, head.message, machine, head.form)
+        return _Known(head, machine, *found) if found else None
 
     def _login(self, line: bytes, offset: int, head: Split, match: Match, moment: Moment) -> Login:
         local = None if head.machine else self.machine

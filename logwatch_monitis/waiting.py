@@ -1,12 +1,15 @@
-"""What waits for a later line: a few things by key, in the order in which they were read.
+"""What waits for a later line: things by key, in the order in which they were read.
 
-A line that comes soon decides what becomes of them. Soon is so many seconds of the log's own time;
-where nothing more is written, so many seconds after they were read.
+A line that comes soon decides what becomes of them: soon as the log counts, or, where nothing more
+is written, so many seconds after they were read. Everything is cheap however many wait, because
+whoever can write to a log can make them many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 __all__ = ["Waiting"]
@@ -15,80 +18,93 @@ T = TypeVar("T")
 
 
 class _Waits(NamedTuple, Generic[T]):
-    key: Hashable
+    keys: tuple[Hashable, ...]
     item: T
-    time_us: int
+    place: int
     block: int
     since: float
 
 
 class Waiting(Generic[T]):
-    """Things that wait, each for at most a window.
+    """Things that wait.
 
     Args:
-        window_us: how far apart in the log what waits and what it waits for may be, microseconds.
+        span: how far apart in the log what waits and what it waits for may be: microseconds or
+            bytes, as their places are counted.
+        seconds: how long one waits at most.
     """
 
-    def __init__(self, window_us: int) -> None:
-        self._window_us = window_us
-        self._waits: list[_Waits[T]] = []
+    def __init__(self, span: int, seconds: float) -> None:
+        self._span = span
+        self._seconds = seconds
+        self._waits: dict[int, _Waits[T]] = {}  # by their number, so in the order of reading
+        self._by_key: dict[Hashable, dict[int, None]] = {}
+        self._count = 0
         self._block, self._now = 0, 0.0
 
     def __len__(self) -> int:
         return len(self._waits)
 
     def __iter__(self) -> Iterator[T]:
-        return (waits.item for waits in self._waits)
+        return (waits.item for waits in self._waits.values())
 
     def begin(self, block: int, now: float) -> None:
         """Note what is read next: the number of a block, and when (seconds, monotonic)."""
         self._block, self._now = block, now
 
-    def add(self, key: Hashable, item: T, time_us: int) -> None:
-        """Let *item* of that time (microseconds since the epoch, UTC) wait."""
-        self._waits.append(_Waits(key, item, time_us, self._block, self._now))
+    def add(self, item: T, place: int, *keys: Hashable) -> None:
+        """Let *item*, which stands at that place of the log, wait under these keys."""
+        self._count += 1
+        self._waits[self._count] = _Waits(keys, item, place, self._block, self._now)
+        for key in keys:
+            self._by_key.setdefault(key, {})[self._count] = None
 
-    def take(self, key: Hashable, time_us: int) -> list[T]:
-        """Return what waits for a line with this key and time; it waits no more."""
-        return self._part(lambda w: w.key == key and abs(time_us - w.time_us) <= self._window_us)
-
-    def past(self, time_us: int) -> list[T]:
-        """Return what has waited in vain, now that the log has come to *time_us*."""
-        return self._part(lambda waits: time_us - waits.time_us > self._window_us)
+    def take(self, key: Hashable, place: int) -> list[T]:
+        """Return what waits for a line with this key and place; it waits no more."""
+        known = [(number, self._waits[number]) for number in self._by_key.get(key, ())]
+        return self._remove([n for n, waits in known if abs(place - waits.place) <= self._span])
 
     def drop(self, key: Hashable) -> list[T]:
-        """Return what waits under this key, whatever its time; it waits no more."""
-        return self._part(lambda waits: waits.key == key)
+        """Return what waits under this key, wherever it stands; it waits no more."""
+        return self._remove(list(self._by_key.get(key, ())))
 
-    def overdue(self, now: float, but: Collection[Hashable] = ()) -> list[T]:
-        """Return what was read a window or more before *now* (seconds, monotonic).
+    def past(self, place: int) -> list[T]:
+        """Return what has waited in vain, now that the log has come to *place*."""
+        waits = self._waits.items()
+        late = takewhile(lambda one: place - one[1].place > self._span, waits)
+        return self._remove([number for number, _ in late])
+
+    def overdue(self, now: float, but: AbstractSet[Hashable] = frozenset()) -> list[T]:
+        """Return what was read so long before *now* (seconds, monotonic) that it waits no more.
 
         What waits under the keys *but* may go on waiting.
         """
-        return self._part(lambda waits: waits.key not in but and self._left(waits, now) <= 0)
+        late = takewhile(lambda one: self._left(one[1], now) <= 0, self._waits.items())
+        return self._remove([number for number, waits in late if but.isdisjoint(waits.keys)])
 
     def rest(self) -> list[T]:
         """Return all that waits; nothing more is read."""
-        return self._part(lambda _: True)
+        return self._remove(list(self._waits))
 
     @property
     def oldest(self) -> int | None:
         """The block of what waits longest; None if nothing waits."""
-        return min((waits.block for waits in self._waits), default=None)
+        return next((waits.block for waits in self._waits.values()), None)
 
-    def patience(self, now: float, but: Collection[Hashable] = ()) -> float:
+    def patience(self, now: float, but: AbstractSet[Hashable] = frozenset()) -> float:
         """Return after how many seconds something will be `overdue`; infinite if nothing will."""
-        ends = (self._left(waits, now) for waits in self._waits if waits.key not in but)
-        return max(0.0, min(ends, default=float("inf")))
+        ends = (self._left(w, now) for w in self._waits.values() if but.isdisjoint(w.keys))
+        return max(0.0, next(ends, float("inf")))
 
     def _left(self, waits: _Waits[T], now: float) -> float:
-        return waits.since + self._window_us / 1e6 - now
+        return waits.since + self._seconds - now
 
-    def _part(self, is_meant: Callable[[_Waits[T]], bool]) -> list[T]:
-        """Return what is meant; the others go on waiting."""
-        if not self._waits:
-            return []
-        meant = [waits.item for waits in self._waits if is_meant(waits)]
-        if meant:
-            self._waits = [waits for waits in self._waits if not is_meant(waits)]
-        return meant
+    def _remove(self, numbers: Sequence[int]) -> list[T]:
+        """Take out what has these numbers."""
+        gone = [(number, self._waits.pop(number)) for number in numbers]
+        for number, waits in gone:
+            for key in waits.keys:
+                self._by_key[key].pop(number)
+                if not self._by_key[key]:
+                    del self._by_key[key]
+        return [waits.item for _, waits in gone]

@@ -62,14 +62,19 @@ def rules(tmp_path_factory):
     return load_rules(system=[], cache_directory=tmp_path_factory.mktemp("cache"))
 
 
+CUT = ["PWD=/a", "(command continued) /b ; USER=root ; COMMAND=x"]
+"""The two parts of a line that is too long for sudo."""
+
+
 def repeating_lines(rng):
-    """Return lines, many of them alike, whose clock stutters and passes an hour that repeats."""
+    """Return lines, many alike, some cut, whose clock stutters and passes an hour that repeats."""
     second, lines = 0, []
     for _ in range(rng.choice([20, 200, 1500])):
         second = max(second + rng.choice([0, 0, 0, 0, 1, 2, 9, -1, -2]), 0)
         stamp = f"Oct 25 0{1 + second // 3600}:{second // 60 % 60:02d}:{second % 60:02d}"
         user = rng.choice("abc")
-        lines.append(f"{stamp} web1 sudo: {user} : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=x\n")
+        rest = rng.choice(["TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=x"] * 4 + CUT)
+        lines.append(f"{stamp} web1 sudo: {user} : {rest}\n")
         second += 1500 * (rng.random() < 0.01)
     return "".join(lines)
 

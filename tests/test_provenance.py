@@ -92,6 +92,20 @@ def test_sudo_cannot_be_hidden_behind_the_program_that_called_it():
     assert [r.reason for r in refused] == ["/usr/bin/python3 of user 1000 sent it"]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_command_that_sudo_has_cut_is_proved_like_any_other(at_once):
+    """By the entry of its first part, however far that lies back."""
+    first = sudo(1, "   alice : PWD=/a")
+    rest = sudo(1, "   alice : (command continued) /b ; USER=root ; COMMAND=/bin/ls")
+    logins, _ = decided(first, sshd(5), rest, opened(1, **LATER), at_once=at_once)
+    assert [(x.user_login, x.offset, x.verified) for x in logins if x.srv == "sudo"] == [
+        ("alice", 1, True)
+    ]
+    forged_rest = forged(1, MESSAGE="   alice : (command continued) x", SYSLOG_IDENTIFIER="sudo")
+    logins, _ = decided(first.replace(b"_EXE=/usr/bin/sudo", b"_EXE=/bin/x"), forged_rest)
+    assert logins == []
+
+
 def test_a_login_waits_for_a_second_where_nothing_more_is_written():
     """By the clock that no one can set; then it is given out, once."""
     timeline = Timeline.live(local_zone("UTC"), SystemClock())

@@ -16,7 +16,7 @@ from logwatch_monitis.cli.tables import ago, as_json, clock_time, table, write, 
 from logwatch_monitis.control import ask
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.output import FORMATS, Terminal
-from logwatch_monitis.text import visible
+from logwatch_monitis.text import counted, visible
 
 _SOURCE_COLUMNS = ("log", "state", "position", "size", "lag", "last_line", "last_login")
 _OK = 200
@@ -90,6 +90,8 @@ def _source(row: dict[str, Any]) -> list[Any]:
         detail += f" ({row['refused']} logins refused: not proved)"
     if row.get("skipped"):
         detail += f" (too costly, skipped: {', '.join(row['skipped'])})"
+    if row.get("cut_off"):
+        detail += f" ({counted(row['cut_off'], 'line')} cut off)"
     figures = [row.get(name) for name in ("position", "size", "lag")]
     moments = [ago(row.get("last_line")), ago(row.get("last_login"))]
     return [row["log"], f"{row['state']}{detail}", *figures, *moments]

@@ -39,6 +39,11 @@ def reading_summary(
     if counts.undated:
         lost = "its" if counts.undated == 1 else "their"
         parts.append(f"{counted(counts.undated, 'login')} left out, {lost} time cannot be made out")
+    if counts.cut_off:
+        parts.append(
+            f"{counted(counts.cut_off, 'line')} cut off and left out, the rest of"
+            f" {'it' if counts.cut_off == 1 else 'them'} does not follow"
+        )
     if counts.refused:
         parts.append(
             f"{counted(counts.refused, 'login')} refused, the journal does not prove who wrote"

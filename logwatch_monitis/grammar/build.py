@@ -63,13 +63,14 @@ def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
     echoes = frozenset(_echoes(files))
     problems += _contradictions(enabled, echoes)
     wanted = [file for file in enabled if _wanted(file, enabled, services)]
-    askers = [_asker(file, rule) for file in wanted for rule in file.rules]
+    askers = [_asker(file, r) for file in wanted for r in file.rules if r.source.part != "next"]
     literals = choose(asker.need for asker in askers)
     return BuiltSet(
         rules=tuple(_built(file, rule) for file in wanted for rule in file.rules),
         files=tuple(map(_summary, files)),
         literals=literals,
         decoys=choose_decoys(askers, literals, echoes),
+        follow_ups=tuple(sorted({text for file in wanted for text in _follow_ups(file)})),
         lanes=tuple(_lanes(wanted)),
         services=_services(wanted),
         echoes=echoes,
@@ -151,7 +152,15 @@ def _built(file: _File, rule: Compiled) -> BuiltRule:
         code=_code(rule.code, name) if rule.code else None,
         json=(json.prefix, json.at, dict(json.take)) if json else None,
         defaults=dict(rule.source.defaults),
+        part=rule.source.part,
     )
+
+
+def _follow_ups(file: _File) -> Iterator[bytes]:
+    """Yield a text for each line that is the next part of another."""
+    for rule in file.rules:
+        for pattern in rule.source.lines if rule.source.part == "next" else ():
+            yield max(_searchable(pattern.line), key=len).strip().encode()
 
 
 def _code(source: str, name: str) -> CodeType:
@@ -182,7 +191,8 @@ def _lanes(files: Iterable[_File]) -> Iterator[Lane]:
         if "syslog" not in file.source.headers:
             continue
         for rule in file.rules:
-            if rule.source.programs and file.source.pam is not None and not rule.source.json:
+            whole = not rule.source.json and not rule.source.part
+            if rule.source.programs and file.source.pam is not None and whole:
                 number = _everyday(rule)
                 others = [line for one in before for line in _tried(one, rule.source.programs)]
                 others += [*rule.tree.excepts, *rule.tree.lines[:number]]

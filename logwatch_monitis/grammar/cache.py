@@ -98,6 +98,7 @@ def _pack(built: BuiltSet) -> tuple[Any, ...]:
         files,
         built.literals,
         built.decoys,
+        built.follow_ups,
         tuple(map(tuple, built.lanes)),
         built.services,
         built.echoes,
@@ -106,12 +107,13 @@ def _pack(built: BuiltSet) -> tuple[Any, ...]:
 
 
 def _unpack(data: tuple[Any, ...]) -> BuiltSet:
-    rules, files, literals, decoys, lanes, services, echoes, warnings = data
+    rules, files, literals, decoys, follow_ups, lanes, services, echoes, warnings = data
     return BuiltSet(
         tuple(map(BuiltRule._make, rules)),
         tuple(PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in files),
         literals,
         decoys,
+        follow_ups,
         tuple(map(Lane._make, lanes)),
         services,
         echoes,

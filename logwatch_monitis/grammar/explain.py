@@ -16,6 +16,13 @@ from logwatch_monitis.text import in_place
 __all__ = ["Explanation", "Span", "explain"]
 
 
+_PARTS = {
+    "first": "the first part of a {kind} of {user}, cut off: alone it does not count, but with the"
+    " next part of the same process within 5 seconds",
+    "next": "the next part of a {kind}, of which the line before tells",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A field and where its value stands in the message: from *start* up to *end*, from 0."""
@@ -91,9 +98,9 @@ def explain(
         reason = f"the message has {len(message)} characters, more than {MAX_MESSAGE}"
         return Explanation(message, None, reason)
     candidates = list(_candidates(program, rules, form))
-    match = rules.match(program, message, machine, form)
-    if match:
-        return _taken(message, match, candidates)
+    found = rules.read(program, message, machine, form)
+    if found:
+        return _taken(message, *found, candidates)
     return _refused(message, candidates) or _missed(message, program, candidates, rules)
 
 
@@ -105,9 +112,11 @@ def _candidates(program: str, rules: RuleSet, form: str) -> Iterator[_Candidate]
                     yield _Candidate(file, rule)
 
 
-def _taken(message: str, match: Match, candidates: Sequence[_Candidate]) -> Explanation:
+def _taken(message: str, match: Match, part: str, candidates: Sequence[_Candidate]) -> Explanation:
+    """Return what the rule says that takes the message; a part alone is no login."""
+    known = None if part else match
     candidate = next(one for one in candidates if one.name == match.rule)
-    reason = f"a {match.kind} of {match.user} from {match.host}"
+    reason = _PARTS.get(part, "a {kind} of {user} from {host}").format(**match._asdict())
     for line in candidate.rule.lines:
         found = interpret.spans(parse_line(line), message)
         if "user" in found or ("user" in candidate.rule.defaults and found):
@@ -115,8 +124,8 @@ def _taken(message: str, match: Match, candidates: Sequence[_Candidate]) -> Expl
                 Span(name, message[start:end], start, end)
                 for name, (start, end) in sorted(found.items(), key=lambda item: item[1])
             )
-            return candidate.told(message, match, reason, pattern=line.strip(), spans=spans)
-    return candidate.told(message, match, reason)
+            return candidate.told(message, known, reason, pattern=line.strip(), spans=spans)
+    return candidate.told(message, known, reason)
 
 
 def _refused(message: str, candidates: Sequence[_Candidate]) -> Explanation | None:

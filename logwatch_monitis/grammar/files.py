@@ -7,7 +7,7 @@ decided in `samples`, and what a line matches in `compile`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from logwatch_monitis.errors import suggest
@@ -29,6 +29,7 @@ __all__ = [
     "ANY",
     "FORMS",
     "KINDS",
+    "PARTS",
     "FileSource",
     "Json",
     "Pattern",
@@ -41,12 +42,14 @@ KINDS = ("login", "command", "session")
 """What a rule's events are; see `logwatch_monitis.login`."""
 FORMS = ("syslog", "vsftpd")
 """The headers a line can have; see `logwatch_monitis.syslog`."""
+PARTS = ("first", "next")
+"""What a rule's lines are where a program writes one message as several lines."""
 MAX_RULES = 200
 ANY = "any"
-"""Stands for every program, and for the remaining PAM services."""
+"""Stands for every program, for the remaining PAM services, for whoever the part before names."""
 
 FILE_KEYS = ("service", "title", "program", "header", "pam", "kind", "enabled", "set", "rules")
-RULE_KEYS = ("name", "line", "except", "json", "take", "accept", "reject", "set", "program")
+RULE_KEYS = ("name", "line", "except", "json", "take", "accept", "reject", "set", "program", "part")
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WORD = re.compile(r"[^\s\[\]:{}]{1,64}")
 
@@ -79,12 +82,13 @@ class Json:
 
 @dataclass(frozen=True, slots=True)
 class RuleSource:
-    """One rule of a pattern file; *programs* is empty for any program."""
+    """One rule of a pattern file; *programs* is empty for any program, *part* for whole lines."""
 
     name: str
     place: Node
     programs: tuple[str, ...]
     defaults: Mapping[str, str]
+    part: str = ""
     lines: tuple[Pattern, ...] = ()
     excepts: tuple[Pattern, ...] = ()
     json: Json | None = None
@@ -215,7 +219,17 @@ class _FileReader(_Reader):
             if rule.name and rule.name in seen:
                 self._doc.problem(rule.place, f"a second rule is called '{rule.name}'")
             seen.add(rule.name)
+        self._check_parts(rules)
         return tuple(rules)
+
+    def _check_parts(self, rules: Sequence[RuleSource]) -> None:
+        """A first part needs a rule for what follows it, which says nothing without a first one."""
+        parts = {rule.part for rule in rules}
+        for rule in rules:
+            for part, other in zip(PARTS, reversed(PARTS), strict=True):
+                if rule.part == part and other not in parts:
+                    message = f"no rule of this file has 'part: {other}'"
+                    self._doc.problem(rule.place, message, "a rule of either kind needs the other")
 
 
 class _RuleReader(_Reader):
@@ -230,11 +244,14 @@ class _RuleReader(_Reader):
         """Return the rule; *programs* and *defaults* are the file's."""
         keys = self._keys
         self._require(self._node, keys, ("name", "accept"))
+        part = self._doc.choice(keys["part"], PARTS) if "part" in keys else ""
+        anybody = {"user": ANY} if part == "next" else {}
         rule = RuleSource(
             name=self._name(keys.get("name")),
             place=keys.get("name", self._node),
             programs=self._programs(keys["program"]) if "program" in keys else programs,
-            defaults={**defaults, **self._defaults(keys.get("set"))},
+            defaults={**anybody, **defaults, **self._defaults(keys.get("set"))},
+            part=part,
             lines=self._patterns("line"),
             excepts=self._patterns("except"),
             json=self._json(),
@@ -306,6 +323,8 @@ class _RuleReader(_Reader):
             self._doc.problem(rule.place, "a rule needs either 'line' or 'json'")
         if has_json and "except" in self._keys:
             self._doc.problem(self._keys["except"], "'except' does not go with 'json'")
+        if has_json and "part" in self._keys:
+            self._doc.problem(self._keys["part"], "'part' does not go with 'json'")
         if "take" in self._keys and not has_json:
             self._doc.problem(self._keys["take"], "'take' goes with 'json' only")
 

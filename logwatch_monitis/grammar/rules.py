@@ -84,6 +84,7 @@ class BuiltRule(NamedTuple):
         headers: the forms of header that its lines have.
         remaining: it speaks for the PAM services that no file names.
         starts: every message it matches begins with one of these; empty if that is not known.
+        part: as `RuleSet.read` returns it.
     """
 
     rule: str
@@ -96,6 +97,7 @@ class BuiltRule(NamedTuple):
     code: CodeType | None
     json: Json | None
     defaults: dict[str, str]
+    part: str
 
 
 class Lane(NamedTuple):
@@ -133,13 +135,14 @@ class BuiltSet(NamedTuple):
 
     Attributes:
         echoes: PAM services whose session lines repeat what another line says.
-        services, literals, decoys, lanes, warnings: see `RuleSet`.
+        services, literals, decoys, follow_ups, lanes, warnings: see `RuleSet`.
     """
 
     rules: tuple[BuiltRule, ...]
     files: tuple[PatternFile, ...]
     literals: tuple[bytes, ...]
     decoys: tuple[bytes, ...]
+    follow_ups: tuple[bytes, ...]
     lanes: tuple[Lane, ...]
     services: frozenset[str] | None
     echoes: frozenset[str]
@@ -169,6 +172,8 @@ class RuleSet:
         files: every pattern file found, by name; also those that are not in force.
         literals: every line of a log that some rule matches holds one of these bytes.
         decoys: a literal that begins within one of these is not the one that finds a login.
+        follow_ups: every line that is the next part of another holds one of these bytes. They are
+            not among the literals: whoever knows of no first part need not look for them.
         lanes: the everyday forms of rules, for whoever has many lines to read.
         services: those that a match can name; None where a line can name any.
         programs: the programs that rules name; a rule for any program is not among them.
@@ -179,6 +184,7 @@ class RuleSet:
         self.files = built.files
         self.literals = built.literals
         self.decoys = built.decoys
+        self.follow_ups = built.follow_ups
         self.lanes = built.lanes
         self.services = built.services
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
@@ -203,6 +209,17 @@ class RuleSet:
         *message* has no blanks at its ends; one over 65,536 characters is never matched. A header
         of another *form* than syslog belongs to one program alone, so *program* does not count.
         """
+        found = self.read(program, message, machine, form)
+        return found[0] if found and not found[1] else None
+
+    def read(
+        self, program: str, message: str, machine: str, form: str = "syslog"
+    ) -> tuple[Match, str] | None:
+        """Return the same as `match`, of parts of logins too, and which part it is.
+
+        The part is empty for a whole line; ``first`` for one that counts if the ``next`` one
+        follows; ``next`` for that, whose user is ``any`` if it names none.
+        """
         if form == "syslog":
             shelf = self._shelves.get(program, self._any)
         else:
@@ -216,7 +233,7 @@ class RuleSet:
                 service = service or rule.service
                 if rule.remaining and service in self._echoes:
                     return None
-                return Match(rule.rule, service, rule.kind, user, host, fields)
+                return Match(rule.rule, service, rule.kind, user, host, fields), rule.part
         return None
 
 
