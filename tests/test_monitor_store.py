@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -201,3 +202,36 @@ def test_a_spoilt_key_file_is_named(tmp_path, text):
     (tmp_path / "keys.json").write_text(text)
     with pytest.raises(SetupError, match=r"keys\.json: no keys"):
         Keys.load_or_make(tmp_path)
+
+
+def test_what_was_learnt_in_a_group_that_failed_is_not_believed(tmp_path):
+    """A monitor activated in a transaction that was undone takes no result afterwards."""
+    tried = []
+
+    def activate_once(connection):
+        tried.append(1)
+        if len(tried) > 1:
+            raise sqlite3.OperationalError("not again")
+        connection.execute("UPDATE monitors SET suspended=0")
+
+    def broken(connection):
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    async def scenario(store, monitor):
+        await store.suspend([monitor], "", suspended=True)
+        held = threading.Event()
+        hold = asyncio.ensure_future(store._writer.write(lambda _: held.wait(60)))
+        jobs = [
+            store._writer.write(activate_once),
+            store.add_results(monitor, [login(1)]),
+            store._writer.write(broken),
+        ]
+        group = asyncio.gather(*jobs, return_exceptions=True)
+        while store._writer._jobs.qsize() < len(jobs):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0)
+        held.set()
+        await hold
+        return await group, await store.read(logins, Wanted(), 100)
+
+    (_, added, _), stored = in_store(tmp_path, scenario)
+    assert (2, "Monitor is suspended", []) == (len(tried), str(added), stored)
