@@ -59,7 +59,7 @@ def main() -> None:
         took = time.perf_counter() - started
         print(f"{options.rows:,} results stored in {took:.0f} s, {size:,.0f} MiB")
         core = min(os.sched_getaffinity(0))
-        process = MonitorProcess(directory, "127.0.0.1:0", lambda _: None)
+        process = MonitorProcess(directory, "127.0.0.1:0", lambda _: None, reads="key")
         address = process.start()
         bind_to_cores(process.pid)
         try:
@@ -165,7 +165,8 @@ class Bench:
 
     def post(self, **params: str) -> bytes:
         """Return a signed POST."""
-        params |= {"apikey": self.keys.api_key, "version": "2", "timestamp": "2026-11-22 21:41:45"}
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        params |= {"apikey": self.keys.api_key, "version": "2", "timestamp": now}
         body = urlencode(params | {"checksum": checksum(self.keys.secret_key, params)}).encode()
         head = f"POST /customMonitorApi HTTP/1.1\r\nHost: {self.address}\r\n"
         head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}"

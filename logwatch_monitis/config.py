@@ -24,10 +24,12 @@ __all__ = [
     "Keep",
     "Log",
     "Monitor",
+    "ReadProof",
     "Reload",
     "Setting",
     "Sources",
     "SpoolLimits",
+    "Window",
     "load",
     "settings",
 ]
@@ -37,6 +39,12 @@ DEFAULT_FILES = ("/var/log/auth.log", "/var/log/secure", "/var/log/vsftpd.log")
 DEFAULT_PATTERNS = Path("/etc/logwatch-monitis/patterns.d")
 DEFAULT_LISTEN = "127.0.0.1:8460"
 EMBEDDED = "embedded"
+
+ReadProof = Literal["key", "proof"]
+"""What a read of the monitor's API has to show: the public key, or a token or signature."""
+
+Window = Literal["15m", "27h", "off"]
+"""How far a signed request's timestamp may be from the monitor's clock; ``off``: anything goes."""
 
 _API_KEY = Credential("api-key")
 _SECRET_KEY = Credential("secret-key")
@@ -172,6 +180,9 @@ class Config:
         listen: address of page, API, health and metrics, as ``HOST:PORT``.
         listen_chosen: the address was asked for, so another one will not do.
         page_password_file: holds what opens the embedded monitor's page; empty for none.
+        reads: what reads have to show; None is ``proof`` for the embedded monitor and ``key`` for
+            `serve`.
+        timestamp_window: how far signed requests may be from the monitor's clock.
     """
 
     path: str = field(default="", metadata=_NO_KEY)
@@ -187,6 +198,8 @@ class Config:
     listen: str = field(default=DEFAULT_LISTEN, metadata=_RESTART)
     listen_chosen: bool = field(default=False, metadata={**_RESTART, "key": "listen"})
     page_password_file: str = field(default="", metadata=_MONITOR)
+    reads: ReadProof | None = field(default=None, metadata=_MONITOR)
+    timestamp_window: Window = field(default="15m", metadata=_MONITOR)
     spool: SpoolLimits = field(default_factory=SpoolLimits)
     retention: Keep = field(default_factory=Keep)
     log: Log = field(default_factory=Log)

@@ -111,6 +111,12 @@ def _journal(document: Document, node: Node) -> str:
     return {"true": "yes", "false": "no"}.get(word, word)
 
 
+def _window(document: Document, node: Node) -> str:
+    """Return the choice; YAML reads a plain off as a truth value, so that is taken too."""
+    word = document.choice(node, ("15m", "27h", "off", "false"))
+    return "off" if word == "false" else word
+
+
 def _key(document: Document, node: Node) -> str:
     """Return a key; what is wrong with it is said without an excerpt, which would show it."""
     text = document.string(node)
@@ -204,6 +210,8 @@ _ROOT: dict[str, Reader] = {
     "ignore": _ignore,
     "listen": _text(_check_listen),
     "page_password_file": Document.string,
+    "reads": lambda document, node: document.choice(node, ("key", "proof")),
+    "timestamp_window": _window,
     "spool": _spool,
     "retention": _retention,
     "log": _log,

@@ -30,6 +30,7 @@ __all__ = [
     "LogwatchError",
     "MissingExtraError",
     "MonitorError",
+    "NewerStateError",
     "NotPermittedError",
     "Problem",
     "SetupError",
@@ -76,6 +77,12 @@ class NotPermittedError(LogwatchError):
 
 class StateError(LogwatchError):
     """Raised when the state directory cannot be made, read or written."""
+
+
+class NewerStateError(StateError):
+    """Raised when a newer version of this program wrote what is to be read."""
+
+    exit_code = 78
 
 
 class MonitorError(LogwatchError):

@@ -169,8 +169,8 @@ class Link:
 
     def _client(self, config: Config) -> MonitisClient:
         if self._embedded:
-            return embedded_client(config, self._embedded, self._clock, self._around)
-        return remote_client(config, self._clock, self._around)
+            return embedded_client(config, self._embedded, self._clock, self._events, self._around)
+        return remote_client(config, self._clock, self._events, self._around)
 
     def _leave(self) -> None:
         """Let go of the configured address."""

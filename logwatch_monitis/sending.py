@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from logwatch_monitis.config import Config
 from logwatch_monitis.control import SOCKET_NAME
@@ -84,7 +84,7 @@ class Embedded(NamedTuple):
         Raises:
             SetupError: it cannot start with that; it is started as it was.
         """
-        self.process.restart(keep=config.retention, page_password_file=config.page_password_file)
+        self.process.restart(**_chosen(config))
 
     @classmethod
     def start(cls, config: Config, listen: str, clock: Clock, events: Events) -> Embedded:
@@ -103,9 +103,8 @@ class Embedded(NamedTuple):
             tries=1 if config.listen_chosen else PORTS_TRIED,
             agent_socket=config.state_directory / SOCKET_NAME,
             place=config.machine,
-            keep=config.retention,
-            page_password_file=config.page_password_file,
             clock=clock,
+            **_chosen(config),
         )
         locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S
         while True:
@@ -120,6 +119,16 @@ class Embedded(NamedTuple):
                 return cls(process, address.url, address.page(keys.page_key), keys)
 
 
+def _chosen(config: Config) -> dict[str, Any]:
+    """Return what an embedded monitor can be given anew."""
+    return {
+        "keep": config.retention,
+        "page_password_file": config.page_password_file,
+        "reads": config.reads or "proof",
+        "timestamp_window": config.timestamp_window,
+    }
+
+
 Around = Callable[[Transport], Transport]
 """Puts something around the transport: who counts requests, or watches that they end."""
 
@@ -129,14 +138,16 @@ def _bare(transport: Transport) -> Transport:
 
 
 def embedded_client(
-    config: Config, monitor: Embedded, clock: Clock, around: Around = _bare
+    config: Config, monitor: Embedded, clock: Clock, events: Events, around: Around = _bare
 ) -> MonitisClient:
     """Return the client of an embedded monitor."""
     keys = monitor.keys.api_key, monitor.keys.secret_key
-    return _client(config, monitor.url, *keys, clock=clock, around=around)
+    return _client(config, monitor.url, *keys, clock=clock, events=events, around=around)
 
 
-def remote_client(config: Config, clock: Clock, around: Around = _bare) -> MonitisClient:
+def remote_client(
+    config: Config, clock: Clock, events: Events, around: Around = _bare
+) -> MonitisClient:
     """Return the client of the configured monitor.
 
     Raises:
@@ -144,11 +155,18 @@ def remote_client(config: Config, clock: Clock, around: Around = _bare) -> Monit
     """
     monitor = config.monitor
     keys = monitor.api_key.need().reveal(), monitor.secret_key.need().reveal()
-    return _client(config, monitor.url, *keys, clock=clock, around=around)
+    return _client(config, monitor.url, *keys, clock=clock, events=events, around=around)
 
 
 def _client(
-    config: Config, url: str, api_key: str, secret_key: str, *, clock: Clock, around: Around
+    config: Config,
+    url: str,
+    api_key: str,
+    secret_key: str,
+    *,
+    clock: Clock,
+    events: Events,
+    around: Around,
 ) -> MonitisClient:
     from logwatch_monitis.monitis.transport import RequestsTransport
 
@@ -160,6 +178,7 @@ def _client(
         insecure=config.monitor.insecure,
         transport=around(RequestsTransport()),
         clock=clock,
+        events=events,
     )
 
 

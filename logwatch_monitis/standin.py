@@ -98,10 +98,10 @@ class StandIn:
             if self._config.monitor.url == EMBEDDED:
                 monitor = Embedded.start(self._config, LISTEN, self._clock, self._events)
                 parts.callback(monitor.process.stop)
-                client = embedded_client(self._config, monitor, self._clock)
+                client = embedded_client(self._config, monitor, self._clock, self._events)
                 self._monitor = monitor.process
             else:
-                client = remote_client(self._config, self._clock)
+                client = remote_client(self._config, self._clock, self._events)
             sender = Sender(self._config, self._spool, client, self._clock, self._events)
             parts.callback(sender.stop)
             self._parts = parts.pop_all()

@@ -1,21 +1,35 @@
-"""A real monitor in a process of its own, and the little client that tests speak to it with."""
+"""Real monitors, with a clock of their own where that matters, and a little client for them."""
 
+import asyncio
 import http.client
 import json
+import threading
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import uvicorn
+
 from logwatch_monitis.monitis.wire import checksum
+from logwatch_monitis.monitor.accounts import Accounts
+from logwatch_monitis.monitor.app import Options, make_app
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.listen import Address
+from logwatch_monitis.monitor.listen import Address, address_of, bind
 
-STAMP = "2026-11-22 21:41:45"
+RECORDED = datetime(2026, 11, 22, 21, 41, 45, tzinfo=UTC).timestamp()
 LOGIN_PARAMS = (
     "user_login:Login Name:logins:3;host:Host Address:hostaddress:3;srv:Service:service:3"
 )
+
+
+def stamp(moment):
+    """Return a timestamp as our client writes it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
 
 
 class Answer(NamedTuple):
@@ -32,11 +46,16 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """Sends requests to one monitor; knows its keys."""
+    """Sends requests to one monitor; knows its keys and its clock.
 
-    def __init__(self, address: Address, keys: Keys):
+    No two requests are signed in one second: what is the same to the letter is done once.
+    """
+
+    def __init__(self, address: Address, keys: Keys, clock=time.time):
         self.address = address
         self.keys = keys
+        self.clock = clock
+        self._calls = count()
 
     def raw(self, method, target, body=None, headers=()):
         """Send a request as it is; headers given here replace the usual ones."""
@@ -57,7 +76,8 @@ class Caller:
     def signed(self, action, **params):
         """Return the parameters of a writing action with its signature."""
         pairs = {"action": action, "apikey": self.keys.api_key, "version": "2"}
-        pairs |= {"timestamp": STAMP} | params
+        moment = self.clock() + next(self._calls) % 1_600 - 800
+        pairs |= {"timestamp": stamp(moment)} | params
         return pairs | {"checksum": checksum(self.keys.secret_key, pairs)}
 
     def post(self, action, path="/customMonitorApi", **params):
@@ -98,9 +118,31 @@ class Caller:
 @contextmanager
 def running_monitor(directory: Path, listen="127.0.0.1:0", events=lambda _: None, **options):
     """Run a monitor; yields its process and a caller."""
-    process = MonitorProcess(directory, listen, events, **options)
+    process = MonitorProcess(directory, listen, events, **{"reads": "key"} | options)
     address = process.start()
     try:
         yield process, Caller(address, Keys.load_or_make(directory))
     finally:
         process.stop()
+
+
+@contextmanager
+def monitor_at(directory: Path, clock, **options):
+    """Run a monitor in this process whose clock is set by hand; yields a caller."""
+    accounts = Accounts.open(directory, clock, **options)
+    taken = bind("127.0.0.1", 0)
+    address = address_of(taken)
+    app = make_app(accounts, Options(address.port, "web1"), clock)
+    config = uvicorn.Config(
+        app, ws="none", lifespan="off", log_config=None, access_log=False, date_header=False
+    )
+    serving = uvicorn.Server(config)
+    thread = threading.Thread(target=asyncio.run, args=(serving.serve([taken]),))
+    thread.start()
+    try:
+        yield Caller(address, accounts[0].keys, clock.now)
+    finally:
+        serving.should_exit = True
+        thread.join(30)
+        accounts.close()
+        taken.close()

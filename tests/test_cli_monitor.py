@@ -5,15 +5,17 @@ import io
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from commands import run, spawn
 from fake_monitor import FakeMonitor, web_page
-from real_monitor import running_monitor
+from real_monitor import Caller, running_monitor
 
 from logwatch_monitis.control import Control
 from logwatch_monitis.monitor.keys import Keys
+from logwatch_monitis.monitor.listen import Address
 
 
 @pytest.fixture(name="caller", scope="module")
@@ -160,15 +162,21 @@ class TestEmbedded:
         """With url: embedded the agent's socket tells the address and the state has the keys."""
         path = tmp_path / "config.yaml"
         path.write_text(f"state_directory: {tmp_path}")
-        with running_monitor(tmp_path / "monitor") as (_, caller):
+        with running_monitor(tmp_path / "monitor", reads="proof") as (_, caller):
             status = {"monitor": {"url": "embedded", "page": f"{caller.address.url}/"}}
             control = Control(status=lambda: status, ready=lambda: (True, ""), metrics=bytes)
             control.listen_unix(tmp_path)
             created = run("monitor", "create", "-c", path)
+            listed = run("monitor", "list", "-c", path, "--format", "json")
+            shown = run("monitor", "show", "-c", path)
+            rows = run("monitor", "results", "-c", path, "--validation", "token")
+            unproven = caller.get("getMonitors").json
             checked = run("check", "--online", "--format", "jsonl", "-c", path)
             control.close()
 
         assert (created.code, created.out) == (0, "1\n")
+        assert [row["id"] for row in json.loads(listed.out)] == ["1"]
+        assert (shown.code, rows.code, "error" in unproven) == (0, 0, True)
         assert "the secret key fits the api key" in checked.out
         assert Keys.load_or_make(tmp_path / "monitor").secret_key not in checked.out
 
@@ -218,6 +226,30 @@ class TestServe:
 
         assert (result.code, code) == (0, 0)
         assert "MYSECRET" not in Path(keys_file).read_text()
+
+    def test_what_requests_have_to_show(self, tmp_path):
+        """Reads need no proof and writes a time of now, unless it is told otherwise."""
+        public = tmp_path / "public"
+        public.write_text("MYKEY\n")
+        public.chmod(0o600)
+        words = ("--listen", "127.0.0.1:0", "--api-key-file", public)
+        strict = ("--reads", "proof", "--timestamp-window", "off")
+        old = {"tag": "x", "timestamp": "2020-11-22 12:00:00"}
+        told = []
+        for number, more in enumerate(((), strict)):
+            data = tmp_path / str(number)
+            with spawn("serve", *words, "--data", data, *more) as started:
+                url = started.stdout.readline().decode().split()[-1]
+                keys = replace(Keys.load_or_make(data), api_key="MYKEY")
+                host, port = url.removeprefix("http://").split(":")
+                caller = Caller(Address(host, int(port)), keys)
+                told.append(caller.get("getMonitors").json)
+                told.append(caller.post("suspendMonitors", **old).json["status"][:17])
+                started.terminate()
+        missing = {"error": "Missing checksum: this monitor answers reads only with a proof"}
+        assert told == [[], "Invalid timestamp", missing, "ok"]
+        both = run("serve", *words, "--api-key", "MYKEY", "--data", tmp_path / "2")
+        assert (both.code, "exclude each other" in both.err) == (2, True)
 
     def test_no_address_to_listen_on(self, tmp_path):
         """An address that is none is wrong usage, as for run."""

@@ -16,6 +16,7 @@ from spools import SetClock
 
 from logwatch_monitis.errors import MonitorError, SetupError, UnreachableError
 from logwatch_monitis.monitis.client import MonitisClient, Monitor
+from logwatch_monitis.monitis.events import ClockDiffers, SignedInClear
 from logwatch_monitis.monitis.faults import (
     BusyError,
     DeniedError,
@@ -26,6 +27,7 @@ from logwatch_monitis.monitis.faults import (
     TokenExpiredError,
     UnclearError,
     UnknownActionError,
+    WrongTimeError,
 )
 from logwatch_monitis.monitis.transport import RequestsTransport
 from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
@@ -296,3 +298,74 @@ def test_no_secrets_in_clear_text(connect):
     for host in ("127.evil.example", "localhost.evil.example", "0.0.0.0", "[::ffff:8.8.8.8]"):
         with pytest.raises(SetupError):
             connect(f"http://{host}", validation="token")
+
+
+TOO_OLD = {"status": "Invalid timestamp: it is 2011-07-13 19:30:00 UTC here"}
+TWO_HOURS_LATER = "Wed, 13 Jul 2011 19:30:00 GMT"
+
+
+def test_a_wrong_clock_is_told_once_and_made_up_for(server, connect):
+    """Refused for its time, a request is signed by the server's clock, as are all that follow."""
+    events = []
+    client = connect(events=events.append)
+    created = client.add_monitor("Login Monitor", "loginMonitor", LOGIN_PARAMETERS)
+    server.program(answer(200, TOO_OLD, Date=TWO_HOURS_LATER), action="addResult")
+    client.add_result(created, RESULT)
+    client.add_result(created, RESULT)
+
+    stamps = [request.params["timestamp"] for request in server.requests]
+    assert stamps == ["2011-07-13 17:30:00"] * 2 + ["2011-07-13 19:30:00"] * 2
+    assert events == [ClockDiffers(7200)]
+    assert "7200 s behind the monitor's" in str(events[0])
+    assert len(server.results) == 2
+
+
+@pytest.mark.parametrize("date", ["Wed, 13 Jul 2011 17:30:59 GMT", "", "soon"])
+def test_a_time_that_is_refused_for_no_reason(server, connect, date):
+    """Where the server's clock says the same, or nothing, the request is not sent again."""
+    events = []
+    server.always(answer(200, TOO_OLD, Date=date), "deleteMonitor")
+    with pytest.raises(WrongTimeError, match="19:30:00 UTC here") as caught:
+        connect(events=events.append).delete_monitor("305")
+
+    assert "clocks" in caught.value.hint
+    assert (server.actions(), events) == (["deleteMonitor"], [])
+
+
+def test_reads_are_signed_where_that_is_asked_for(server, connect):
+    """A read that is not answered without a proof is signed, or has a token, and so is the next."""
+    refusal = answer(200, {"error": "Missing checksum: this monitor answers reads only with"})
+    for mode, proof in (("hmac", "checksum"), ("token", "authToken")):
+        server.program(refusal, action="getMonitors")
+        client = connect(validation=mode)
+        server.requests.clear()
+        assert client.monitors() == client.monitors() == []
+        reads = [request for request in server.requests if request.params["action"] != "authToken"]
+        assert [proof in request.params for request in reads] == [False, True, True]
+    assert server.unknown == []
+
+
+def test_a_write_that_somebody_signed_in_the_same_second_is_meant_again(server, connect):
+    """What a monitor has done before is signed anew; results are not, they were lost answers."""
+    done = answer(200, {"status": "ok", "data": None}, X_Logwatch_Monitis_Repeated="1")
+    server.program(done, answer(200, {"status": "ok"}), action="suspendMonitors")
+    server.program(done, action="addResult")
+    client = connect()
+    client.suspend("305")
+    client.add_result("305", RESULT)
+
+    stamps = [request.params["timestamp"] for request in server.requests]
+    assert server.actions() == ["suspendMonitors", "suspendMonitors", "addResult"]
+    assert stamps == ["2011-07-13 17:30:00", "2011-07-13 17:30:01", "2011-07-13 17:30:00"]
+
+
+def test_signing_in_the_clear_is_warned_of(connect):
+    """Plain HTTP beyond this machine shows every login; who says so, or sends tokens, knows."""
+    events = []
+    for url in ("https://monitor.invalid", "http://localhost", "http://[::1]:8460"):
+        connect(url, events=events.append)
+    connect("http://monitor.invalid", insecure=True, events=events.append)
+    assert events == []
+    connect("http://monitor.invalid:81", events=events.append)
+    assert events == [SignedInClear("http://monitor.invalid:81")]
+    assert "monitor.invalid are signed but not encrypted" in str(events[0])

@@ -31,6 +31,8 @@ listen: '[::1]:9000'
 spool: {max_entries: 5000, keep: oldest, seen_days: 30}
 log: {format: json, level: debug}
 retention: {days: 365, mebibytes: 512}
+reads: key
+timestamp_window: off
 """
 
 
@@ -70,6 +72,8 @@ class TestKeys:
             listen_chosen=True,
             spool=config.SpoolLimits(5000, "oldest", 30),
             retention=config.Keep(365, 512),
+            reads="key",
+            timestamp_window="off",
             log=config.Log("json", "debug"),
         )
         assert read.state_directory == Path("/srv/state")

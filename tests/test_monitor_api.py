@@ -2,12 +2,13 @@
 
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
-from real_monitor import LOGIN_PARAMS, STAMP, running_monitor
+from real_monitor import LOGIN_PARAMS, running_monitor, stamp
 
 from logwatch_monitis.monitis.wire import Result, encode_batch
 from logwatch_monitis.monitor.auth import TOKEN_LIFETIME, Authenticator
@@ -329,7 +330,7 @@ def test_an_event_is_known_by_its_id_however_it_comes(monitor):
     number = monitor.make_monitor("Once")
     monitor.post("addResults", monitorId=number, results=batch("a", "b"))
     answer = monitor.post(
-        "addResults", monitorId=number, results=batch("b", "c"), timestamp="2026-11-22 21:59:59"
+        "addResults", monitorId=number, results=batch("b", "c"), timestamp=stamp(time.time())
     )
     assert b'{"status":"ok","data":2}' == answer.body
     monitor.add(number, NOON, ALICE, additionalResults='[{"id":"c"}]')
@@ -339,12 +340,13 @@ def test_an_event_is_known_by_its_id_however_it_comes(monitor):
 def test_without_id_only_the_identical_request_is_a_repeat(monitor):
     """Same timestamp and signature: a repeat. Another second, or another value: another login."""
     number = monitor.make_monitor("Repeat")
-    for stamp in (STAMP, STAMP, "2026-11-22 21:41:46"):
-        assert OK == monitor.add(number, NOON, ALICE, timestamp=stamp).body
+    now = time.time()
+    for moment in (now, now, now + 1):
+        assert OK == monitor.add(number, NOON, ALICE, timestamp=stamp(moment)).body
     assert 2 == len(monitor.rows(number))
     twins = encode_batch([Result(NOON, {"user_login": "twin"})] * 2)
     for _ in range(2):
-        monitor.post("addResults", monitorId=number, results=twins)
+        monitor.post("addResults", monitorId=number, results=twins, timestamp=stamp(now))
     assert 4 == len(monitor.rows(number))
 
 

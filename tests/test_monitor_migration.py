@@ -1,11 +1,17 @@
-"""A database of the first release, opened by this one."""
+"""Databases of former versions, opened by this one, and one of a later version."""
 
 import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
 
-from logwatch_monitis.monitor import rollup
+import pytest
+
+from logwatch_monitis.errors import StateError
+from logwatch_monitis.monitis.batch import Result
+from logwatch_monitis.monitor import rollup, schema
+from logwatch_monitis.monitor.executed import Once
 from logwatch_monitis.monitor.queries import list_monitors
 from logwatch_monitis.monitor.store import DATABASE, Store, find_definition
 from logwatch_monitis.monitor.views import Tally, Wanted, agents, logins
@@ -105,3 +111,57 @@ def test_a_database_of_the_first_release_is_taken_over(tmp_path):
     assert ("Logins", "tag", "kind", False) == (*definition[:3], definition.suspended)
     assert [["user_login", "Login", "logins", "3"]] == definition.params["resultParams"]
     assert shown == [2]
+
+
+SIGNATURE = "5DCzp8RvHm+Yp5aqZQB0sY1Ga1w="
+INSERT = "INSERT INTO results (monitor, checktime, stored_ms, once) VALUES (?, ?, ?, ?)"
+INSERT_ADDED = "INSERT INTO additions (monitor, checktime, once, objects) VALUES (?, ?, ?, '[]')"
+
+
+def former(path, version):
+    """Make a database as an earlier version left it, with results of two signed requests."""
+    first_release(path)
+    now = int(time.time() * 1000)
+    once = f" 2026-11-22 21:41:45 {SIGNATURE.replace('+', ' ')} "
+    rows = [(2, NOON, now - 60_000, f"{once}{number}") for number in range(12)]
+    rows.append((2, NOON, now - 28 * 3_600_000, once.replace("5DCz", "OLD=") + "0"))
+    with closing(sqlite3.connect(path)) as database:
+        for step in schema._STEPS[1:version]:
+            database.executescript(step)
+        database.executemany(INSERT, rows)
+        if version > 1:
+            database.execute(INSERT_ADDED, (2, NOON, once.replace("5DCz", "ADD=") + "0"))
+        database.execute(f"PRAGMA user_version={version}")
+        database.commit()
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_what_a_former_version_had_executed_is_not_done_again(tmp_path, version):
+    """A request of the last day is known by its signature; one of long ago need not be."""
+    former(tmp_path / DATABASE, version)
+    names = [SIGNATURE, SIGNATURE.replace("5DCz", "OLD="), SIGNATURE.replace("5DCz", "ADD=")]
+
+    async def scenario():
+        store = Store.open(tmp_path)
+        try:
+            requests = [Once(name, 10**15) for name in names]
+            for once in requests:
+                await store.add_results(2, [Result(NOON, {"user_login": "again"})], once)
+            return [once.repeated for once in requests]
+        finally:
+            store.close()
+
+    assert asyncio.run(scenario()) == [True, False, version > 1]
+
+
+def test_a_database_of_a_later_version_stays_as_it_is(tmp_path):
+    """Not a byte of it changes, and the error says what to do."""
+    first_release(tmp_path / DATABASE)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+        database.execute("PRAGMA journal_mode=DELETE")
+        database.execute(f"PRAGMA user_version={schema.VERSION + 1}")
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(StateError, match="newer version") as caught:
+        Store.open(tmp_path)
+    assert caught.value.exit_code == 78
+    assert (tmp_path / DATABASE).read_bytes() == before

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_monitor import Caller, running_monitor
+from real_monitor import Caller, running_monitor, stamp
 
 from logwatch_monitis.monitis.wire import Result, parse_xml
 from logwatch_monitis.monitor.backup import back_up
@@ -89,6 +90,7 @@ def test_additional_results_come_back_unchanged(monitor):
     text = json.dumps(given_objects)
     monitor.add(number, NOON, "user_login:a", additionalResults=text)
     more = {"monitorId": number, "checktime": str(NOON), "results": '[{"late":true}]'}
+    more["timestamp"] = stamp(time.time())
     for _ in range(2):  # the second one is a repeat
         assert monitor.post("addAdditionalResults", **more).body == OK
     asked = {"monitorId": number, "checktime": str(NOON)}

@@ -8,12 +8,14 @@ import json
 import re
 import socket
 from base64 import b64encode
+from datetime import UTC, datetime
 from hashlib import sha1
 from hmac import digest
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from real_monitor import LOGIN_PARAMS, running_monitor
+from real_monitor import LOGIN_PARAMS, RECORDED, monitor_at
+from spools import SetClock
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 IPV6 = "2001:db8::1"
@@ -23,7 +25,8 @@ TRICKY = "a;b:c%d+e&f=g h"
 @pytest.fixture(scope="module")
 def monitor(tmp_path_factory):
     """One monitor for all clients."""
-    with running_monitor(tmp_path_factory.mktemp("clients") / "data") as (_, caller):
+    directory = tmp_path_factory.mktemp("clients") / "data"
+    with monitor_at(directory, SetClock(RECORDED)) as caller:
         yield caller
 
 
@@ -262,7 +265,8 @@ def test_published_vectors_are_taken_over_the_wire(tmp_path, secret, params, che
     (tmp_path / "keys.json").write_text(
         json.dumps({"api_key": params["apikey"], "secret_key": secret, "page_key": "P"})
     )
-    with running_monitor(tmp_path) as (_, caller):
+    published = datetime(2011, 7, 13, 17, 30, tzinfo=UTC).timestamp()
+    with monitor_at(tmp_path, SetClock(published)) as caller:
         forged = caller.form(params | {"name": "other", "checksum": checksum}).body
         taken = caller.form(params | {"checksum": checksum}).body
     assert forged == b'{"status":"Invalid checksum"}'

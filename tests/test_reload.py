@@ -147,6 +147,8 @@ OTHER = {
     "ignore.services": "ignore: {services: [vsftpd]}",
     "listen": "listen: 127.0.0.1:9",
     "page_password_file": "page_password_file: SECRET",
+    "reads": "reads: key",
+    "timestamp_window": "timestamp_window: 27h",
     "spool.max_entries": "spool: {max_entries: 5000}",
     "spool.keep": "spool: {keep: oldest}",
     "spool.seen_days": "spool: {seen_days: 30}",

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from logwatch_monitis import config
-from logwatch_monitis.cli.options import PATH, config_option
+from logwatch_monitis.cli.options import PATH, config_option, say
 from logwatch_monitis.config import EMBEDDED, Config
 from logwatch_monitis.control import ask
 from logwatch_monitis.credentials import Secret, read_secret_file
@@ -109,6 +109,7 @@ def _client(
         insecure=access.insecure,
         transport=RequestsTransport(),
         clock=SystemClock(),
+        events=lambda event: say(str(event)),
     )
     try:
         yield client

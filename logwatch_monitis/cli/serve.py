@@ -44,7 +44,25 @@ _FREE_PORTS = 20
 )
 @click.option("--api-key", metavar="KEY", help="The public key, in place of the kept one.")
 @click.option(
+    "--api-key-file",
+    metavar="FILE",
+    type=PATH,
+    help="File with the public key: the list of processes shows what --api-key says.",
+)
+@click.option(
     "--secret-key-file", metavar="FILE", type=PATH, help="The secret key, in place of the kept one."
+)
+@click.option(
+    "--reads",
+    type=click.Choice(["key", "proof"]),
+    help="What reads have to show: the public key, or a signature or token too."
+    "  [default: as configured, or key]",
+)
+@click.option(
+    "--timestamp-window",
+    type=click.Choice(["15m", "27h", "off"]),
+    help="How far the time of a signed request may be from the clock here.  [default: as"
+    " configured, or 15m]",
 )
 @click.option(
     "--account",
@@ -112,11 +130,12 @@ def command(
 
     Without keys it makes a pair on its first start, readable for you alone, and prints where.
     """
+    from logwatch_monitis.monitor.auth import Demands
     from logwatch_monitis.monitor.retention import Retention
     from logwatch_monitis.monitor.server import serve
 
     configuration = config.load(config_path)
-    public, secret = _keys(options["api_key"], options["secret_key_file"])
+    public, secret = _keys(options)
     serve(
         listen_address(listen) if listen else configuration.listen,
         ready=_greet,
@@ -124,6 +143,10 @@ def command(
         secret_key=secret,
         accounts=accounts,
         retention=Retention(*_keep(configuration.retention, options)),
+        demands=Demands(
+            options["reads"] or configuration.reads or "key",
+            options["timestamp_window"] or configuration.timestamp_window,
+        ),
         tls=_tls(options["tls_certificate"], options["tls_key"]),
         proxies=[_address(text) for text in proxies],
         connections=options["connections"],
@@ -141,10 +164,17 @@ def _data(path: str | None, configuration: Config) -> Path:
     return Path(path)
 
 
-def _keys(api_key: str | None, secret_key_file: str | None) -> tuple[str, str]:
-    secret = read_secret_file(secret_key_file) if secret_key_file else _SECRET_KEY.find()
-    public = Secret(api_key) if api_key else _API_KEY.find()
+def _keys(options: dict[str, Any]) -> tuple[str, str]:
+    api_key, api_key_file = options["api_key"], options["api_key_file"]
+    if api_key and api_key_file:
+        raise UsageError("--api-key and --api-key-file exclude each other")
+    public = Secret(api_key) if api_key else _key(api_key_file, _API_KEY)
+    secret = _key(options["secret_key_file"], _SECRET_KEY)
     return public.reveal() if public else "", secret.reveal() if secret else ""
+
+
+def _key(path: str | None, credential: Credential) -> Secret | None:
+    return read_secret_file(path) if path else credential.find()
 
 
 def _keep(configured: Keep, options: dict[str, Any]) -> tuple[int, int]:

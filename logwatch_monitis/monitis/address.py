@@ -9,7 +9,7 @@ from logwatch_monitis.errors import SetupError
 
 from .inbound import API_PATH, CUSTOM_PATH
 
-__all__ = ["base_url", "is_loopback", "refuse_clear_text"]
+__all__ = ["base_url", "is_loopback", "is_open", "refuse_clear_text"]
 
 
 def base_url(url: str) -> str:
@@ -46,15 +46,20 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def is_open(url: str) -> bool:
+    """Say whether what is sent there crosses a network in clear text."""
+    return _split(url).scheme == "http" and not is_loopback(url)
+
+
 def refuse_clear_text(url: str, *, insecure: bool = False) -> None:
     """Refuse to send the secret key or a token over plain HTTP beyond this machine.
 
-    Requests signed with HMAC-SHA1 need no such care: they carry no secret.
+    Requests signed with HMAC-SHA1 carry no secret.
 
     Raises:
         SetupError: unless the user said so with *insecure*.
     """
-    if _split(url).scheme == "http" and not insecure and not is_loopback(url):
+    if is_open(url) and not insecure:
         raise SetupError(
             f"secrets would cross the network in clear text to {_split(url).hostname}",
             "use https://, validation hmac, or --insecure where you trust the network",

@@ -19,6 +19,7 @@ from .faults import (
     ForbiddenError,
     RefusedError,
     UnclearError,
+    WrongTimeError,
     classify,
     inert,
 )
@@ -165,6 +166,9 @@ def _fault(answer: _Answer, message: str) -> MonitorError:
         return _busy(answer, message, named=True)
     if status >= 500 and issubclass(kind, RefusedError | UnclearError):  # noqa: PLR2004
         return _busy(answer, message, named=True)
+    if kind is WrongTimeError:
+        server_time = parse_date(answer.reply.headers.get("date", ""))
+        return WrongTimeError(f"the monitor says: {message}", server_time)
     if kind is UnclearError:
         kind = _BY_STATUS.get(status, UnclearError)
     return kind(f"the monitor says: {message}")

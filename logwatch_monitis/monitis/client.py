@@ -9,13 +9,21 @@ from typing import Any, Literal, NamedTuple
 from xml.etree.ElementTree import Element
 
 from logwatch_monitis.errors import MonitorError, UnreachableError
-from logwatch_monitis.seams import Clock, Reply, Transport
+from logwatch_monitis.seams import Clock, Event, Events, Reply, Transport
 
-from .address import base_url, refuse_clear_text
+from .actions import escape_names
+from .address import base_url, is_open, refuse_clear_text
 from .answers import read_answer, read_data
 from .batch import ADD_RESULTS, FORGET_USER, Result, encode_additional, encode_batch, is_ours
-from .faults import BusyError, TokenExpiredError, UnclearError
-from .inbound import API_PATH, CUSTOM_PATH
+from .events import ClockDiffers, SignedInClear
+from .faults import (
+    BusyError,
+    ProofMissingError,
+    TokenExpiredError,
+    UnclearError,
+    WrongTimeError,
+)
+from .inbound import API_PATH, CUSTOM_PATH, REPEATED
 from .lists import Parameter, encode_parameters, encode_results
 from .replies import Bound, bound_of
 from .signature import checksum
@@ -25,6 +33,10 @@ __all__ = ["MonitisClient", "Monitor"]
 TOKEN_SECONDS = 12 * 3600
 LONGEST_ID = 100
 VERSION = "2"
+CLOCKS_DIFFER = 60.0
+"""By how many seconds two clocks differ before it is worth another try."""
+TRIES = 5
+_LISTS = ("resultParams", "additionalResultParams", "monitorParams")
 
 Reader = Callable[[Reply, float, tuple[str, ...], Bound], Any]
 
@@ -36,6 +48,10 @@ class Monitor(NamedTuple):
     name: str
     tag: str
     type: str
+
+
+def _say_nothing(_event: Event, /) -> None:
+    """Take an event that nobody wants to hear of."""
 
 
 class MonitisClient:
@@ -58,6 +74,7 @@ class MonitisClient:
         insecure: bool = False,
         transport: Transport,
         clock: Clock,
+        events: Events = _say_nothing,
     ) -> None:
         """Make a client; nothing is sent yet.
 
@@ -69,6 +86,7 @@ class MonitisClient:
             insecure: tokens may cross the network over plain HTTP.
             transport: carries the requests; `close` closes it.
             clock: for timestamps and the age of a token.
+            events: takes `ClockDiffers` and `SignedInClear`.
 
         Raises:
             SetupError: the address cannot be used, or secrets would cross the network in clear.
@@ -82,9 +100,14 @@ class MonitisClient:
         self._clock = clock
         self._token = ""
         self._token_until = 0.0
+        self._events = events
+        self._behind = 0.0
+        self._prove_reads = False
         self.ours: bool | None = None
         if self._token_mode:
             refuse_clear_text(self._url, insecure=insecure)
+        elif is_open(self._url) and not insecure:
+            events(SignedInClear(self._url))
 
     @property
     def url(self) -> str:
@@ -108,8 +131,8 @@ class MonitisClient:
         """
         if not self._token or self._clock.monotonic() >= self._token_until:
             refuse_clear_text(self._url, insecure=self._insecure)
-            params = {"action": "authToken", "secretkey": self._secret_key}
-            value = self._get(params, path=API_PATH)
+            params = {"action": "authToken", "secretkey": self._secret_key, "output": "JSON"}
+            value = self._exchange("GET", API_PATH, self._common(params), read_answer)
             token = value.get("authToken") if isinstance(value, dict) else None
             if not token or not isinstance(token, str):
                 raise BusyError("the answer holds no token")
@@ -175,21 +198,22 @@ class MonitisClient:
             "tag": tag,
             "resultParams": encode_parameters(parameters),
         }
-        return _identifier(self._post(params | more))
+        return _identifier(self._post_anew(params | _without_names(more)))
 
     def edit_monitor(self, monitor_id: str, **changes: str) -> None:
         """Change what is given, by the protocol's names such as ``name`` or ``tag``."""
-        self._post({"action": "editMonitor", "monitorId": monitor_id, **changes})
+        params = {"action": "editMonitor", "monitorId": monitor_id}
+        self._post_anew(params | _without_names(changes))
 
     def delete_monitor(self, *monitor_ids: str) -> None:
         """Delete monitors with all their results, all of them or none."""
-        self._post({"action": "deleteMonitor", "monitorId": ",".join(monitor_ids)})
+        self._post_anew({"action": "deleteMonitor", "monitorId": ",".join(monitor_ids)})
 
     def suspend(self, *monitor_ids: str, tag: str = "", suspended: bool = True) -> None:
         """Let monitors, by id or by tag, take no results, or take them again."""
         params = {"action": "suspendMonitors" if suspended else "activateMonitors"}
         given = {"monitorIds": ",".join(monitor_ids), "tag": tag}
-        self._post(params | {name: text for name, text in given.items() if text})
+        self._post_anew(params | {name: text for name, text in given.items() if text})
 
     def forget_user(self, user: str) -> int:
         """Erase all results of a person at our own monitor; return how many there were."""
@@ -231,23 +255,75 @@ class MonitisClient:
             {"action": ADD_RESULTS, "monitorId": monitor_id, "results": encode_batch(results)}
         )
 
-    def _get(self, params: Mapping[str, str], path: str = CUSTOM_PATH) -> Any:
-        common = {"apikey": self._api_key, "version": VERSION, "output": "JSON"}
-        return self._exchange("GET", path, {**common, **params}, read_answer)
+    def _get(self, params: Mapping[str, str]) -> Any:
+        """Send a read; prove it from the first one on that is not answered without."""
+        params = {"output": "JSON", **params}
+        if not self._prove_reads:
+            try:
+                return self._exchange("GET", CUSTOM_PATH, self._common(params), read_answer)
+            except ProofMissingError:
+                self._prove_reads = True
+        return self._prove("GET", params, read_answer)
 
     def _post(self, params: Mapping[str, str]) -> Any:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self._clock.now()))
-        common = {"apikey": self._api_key, "version": VERSION, "timestamp": stamp, **params}
-        if self._token_mode:
-            return self._post_with_token(common | {"validation": "token"})
-        common["checksum"] = checksum(self._secret_key, common)
-        return self._exchange("POST", CUSTOM_PATH, common, read_data)
+        return self._prove("POST", params, read_data)
 
-    def _post_with_token(self, params: Mapping[str, str]) -> Any:
-        """Send a write; a token that is not taken is renewed once."""
+    def _post_anew(self, params: Mapping[str, str]) -> Any:
+        """Send a write that is meant once more if somebody sent the same one in this second.
+
+        Signed in one second they are the same to our own monitor, which does it once and says so.
+        """
+        repeated = False
+
+        def read(reply: Reply, now: float, secrets: tuple[str, ...], bound: Bound) -> Any:
+            nonlocal repeated
+            repeated = REPEATED in reply.headers
+            return read_data(reply, now, secrets, bound)
+
+        for later in range(TRIES):
+            data = self._prove("POST", params, read, later)
+            if not repeated:
+                break
+        return data
+
+    def _prove(
+        self, method: str, params: Mapping[str, str], read: Reader, later: float = 0.0
+    ) -> Any:
+        """Send a request with a token, or signed as if it were made so many seconds *later*."""
+        if self._token_mode:
+            return self._send_with_token(method, params, read)
+        try:
+            return self._send_signed(method, params, read, later)
+        except WrongTimeError as error:
+            if not self._follow(error.server_time):
+                raise
+        return self._send_signed(method, params, read, later)
+
+    def _follow(self, server_time: float | None) -> bool:
+        """Sign by the server's clock from now on; say whether that makes a difference."""
+        if server_time is None:
+            return False
+        behind = server_time - self._clock.now()
+        if abs(behind - self._behind) < CLOCKS_DIFFER:
+            return False
+        if not self._behind:
+            self._events(ClockDiffers(round(behind)))
+        self._behind = behind
+        return True
+
+    def _send_signed(
+        self, method: str, params: Mapping[str, str], read: Reader, later: float
+    ) -> Any:
+        signed = self._stamped(params, later)
+        signed["checksum"] = checksum(self._secret_key, signed)
+        return self._exchange(method, CUSTOM_PATH, signed, read)
+
+    def _send_with_token(self, method: str, params: Mapping[str, str], read: Reader) -> Any:
+        """Send a request; a token that is not taken is renewed once."""
+        params = self._stamped(params) | {"validation": "token"}
         try:
             with_token = {**params, "authToken": self.auth_token()}
-            return self._exchange("POST", CUSTOM_PATH, with_token, read_data)
+            return self._exchange(method, CUSTOM_PATH, with_token, read)
         except TokenExpiredError:
             self._token = ""
         except UnclearError as error:
@@ -255,7 +331,14 @@ class MonitisClient:
                 raise
             self._token = ""
         with_token = {**params, "authToken": self.auth_token()}
-        return self._exchange("POST", CUSTOM_PATH, with_token, read_data)
+        return self._exchange(method, CUSTOM_PATH, with_token, read)
+
+    def _stamped(self, params: Mapping[str, str], later: float = 0.0) -> dict[str, str]:
+        moment = time.gmtime(self._clock.now() + self._behind + later)
+        return self._common({"timestamp": time.strftime("%Y-%m-%d %H:%M:%S", moment), **params})
+
+    def _common(self, params: Mapping[str, str]) -> dict[str, str]:
+        return {"apikey": self._api_key, "version": VERSION, **params}
 
     def _exchange(self, method: str, path: str, params: Mapping[str, str], read: Reader) -> Any:
         try:
@@ -270,6 +353,14 @@ class MonitisClient:
             if isinstance(error, UnreachableError) or not self.ours:
                 self.ours = None
             raise
+
+
+def _without_names(params: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of a definition, no part of whose lists can be taken for another."""
+    return {
+        name: escape_names(text, "addMonitor") if name in _LISTS else text
+        for name, text in params.items()
+    }
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@
     │   ├── BusyError              try again: 5xx, 429, a web page, an empty or broken answer
     │   └── AnswerLostError        try again: it was connected, and no whole answer came
     ├── TokenExpiredError          ask for a new token
+    ├── WrongTimeError             the clocks of both sides differ: sign by the server's
+    ├── ProofMissingError          sign this read too
     ├── NoSuchMonitorError         find or create the monitor again
     ├── NameTakenError             a monitor of that name exists already
     ├── RefusedError               this request, not the others
@@ -30,10 +32,12 @@ __all__ = [
     "ForbiddenError",
     "NameTakenError",
     "NoSuchMonitorError",
+    "ProofMissingError",
     "RefusedError",
     "TokenExpiredError",
     "UnclearError",
     "UnknownActionError",
+    "WrongTimeError",
     "classify",
     "inert",
     "may_lie_in_content",
@@ -77,6 +81,24 @@ class TokenExpiredError(MonitorError):
     """Raised when the monitor does not take the token; a new one may help."""
 
 
+class WrongTimeError(MonitorError):
+    """Raised when the monitor does not take the time at which a request was signed.
+
+    Attributes:
+        server_time: what the answer says the time is, seconds since the epoch; None if nothing.
+    """
+
+    def __init__(self, message: str, server_time: float | None = None) -> None:
+        super().__init__(
+            message, "see that the clocks of this machine and of the monitor are right"
+        )
+        self.server_time = server_time
+
+
+class ProofMissingError(MonitorError):
+    """Raised when the monitor answers reads only with a signature or a token."""
+
+
 class NoSuchMonitorError(MonitorError):
     """Raised when the monitor with that id is gone."""
 
@@ -111,6 +133,8 @@ class ForbiddenError(DeniedError):
 # The first row counts of which one text occurs. Only the texts of our own server and a few of the
 # service's are known, so this looks for their essential words; anything else is unclear.
 _MEANINGS: tuple[tuple[type[MonitorError], tuple[str, ...]], ...] = (
+    (WrongTimeError, ("timestamp",)),
+    (ProofMissingError, ("missing checksum",)),
     (TokenExpiredError, ("expire", "token")),
     (DeniedError, ("api key", "apikey", "authentication", "checksum", "signature", "permission")),
     (NoSuchMonitorError, ("monitorid", "monitor not found", "monitor does not exist")),

@@ -6,6 +6,7 @@ from binascii import a2b_qp
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
+from .actions import KEY_NAMES
 from .batch import MAX_CHECKTIME
 
 __all__ = [
@@ -17,11 +18,16 @@ __all__ = [
     "INVALID_CHECKSUM",
     "INVALID_LOGIN",
     "INVALID_MONITOR",
+    "INVALID_PARAMETER",
+    "INVALID_TIMESTAMP",
     "INVALID_TOKEN",
     "MAX_PARAMETERS",
+    "MISSING_CHECKSUM",
     "MISSING_PARAMETER",
     "NAME_EXISTS",
+    "REPEATED",
     "TOKEN_EXPIRED",
+    "RequestParams",
     "api_key",
     "parse_checktime",
     "parse_number",
@@ -34,7 +40,7 @@ CUSTOM_PATH = "/customMonitorApi"
 MAX_PARAMETERS = 100
 
 # The first four are the service's own words, on which its clients act; of the tokens' texts only
-# the words "expire" and "Invalid" are known. The last four are ours.
+# the words "expire" and "Invalid" are known. The rest are ours.
 INVALID_API_KEY = "Invalid api key"
 AUTHENTICATION_FAILURE = "Authentication failure"
 INVALID_LOGIN = "Invalid username or password"
@@ -44,14 +50,30 @@ INVALID_TOKEN = "Invalid authentication token"  # noqa: S105
 INVALID_CHECKSUM = "Invalid checksum"
 INVALID_MONITOR = "Invalid monitorId"
 INVALID_ACTION = "Invalid action"
+INVALID_PARAMETER = "Invalid parameter"
+INVALID_TIMESTAMP = "Invalid timestamp"
+MISSING_CHECKSUM = "Missing checksum"
 MISSING_PARAMETER = "Missing parameter"
+
+REPEATED = "x-logwatch-monitis-repeated"
+"""The response header that tells a write which was done before, and not again."""
 
 _SECONDS_UNTIL = 100_000_000_000
 _SPECIAL = ("=", "%%", "\r", "\n")
 _AS_QUOTED_PRINTABLE = bytes.maketrans(b"%+", b"= ")
 
 
-def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
+class RequestParams(dict[str, str]):
+    """The parameters of a request.
+
+    Attributes:
+        repeated: the names that came again with another value, which does not count.
+    """
+
+    repeated: frozenset[str] = frozenset()
+
+
+def parse_params(query: str, body: bytes = b"") -> RequestParams:
     """Return the parameters of a request: those of the query and those of the body, decoded once.
 
     Pairs are separated by ``&`` alone, since values hold raw ``;``. If a name comes twice the first
@@ -64,9 +86,12 @@ def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
     pairs = [pair for part in parts if part for pair in part.split("&", MAX_PARAMETERS)]
     if len(pairs) > MAX_PARAMETERS:
         raise ValueError(f"more than {MAX_PARAMETERS} parameters")
-    params: dict[str, str] = {}
-    for name, _, value in (pair.partition("=") for pair in pairs if pair):
-        params.setdefault(_decoded(name), _decoded(value))
+    params, repeated = RequestParams(), set[str]()
+    for left, _, right in (pair.partition("=") for pair in pairs if pair):
+        name, value = _decoded(left), _decoded(right)
+        if params.setdefault(name, value) != value:
+            repeated.add(name)
+    params.repeated = frozenset(repeated)
     return params
 
 
@@ -86,8 +111,7 @@ def _decoded(text: str) -> str:
 
 def api_key(params: Mapping[str, str]) -> str:
     """Return the public key, by any of its three names; empty for none."""
-    names = ("apikey", "apiKey", "publickey")
-    return next((params[name] for name in names if params.get(name)), "")
+    return next((params[name] for name in KEY_NAMES if params.get(name)), "")
 
 
 def wants_xml(params: Mapping[str, str]) -> bool:

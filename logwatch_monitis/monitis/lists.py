@@ -31,6 +31,8 @@ from enum import IntEnum
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
+from .actions import escape_names
+
 __all__ = [
     "LOGIN_PARAMETERS",
     "DataType",
@@ -93,9 +95,17 @@ def encode_cell(text: str) -> str:
     return data.decode("ascii")
 
 
-def encode_list(rows: Iterable[Sequence[str]]) -> str:
-    """Return the rows as one parameter, in the form that every lenient server reads."""
-    return ";".join([":".join([encode_cell(cell) for cell in row]) for row in rows])
+def encode_list(rows: Iterable[Sequence[str]], action: str) -> str:
+    """Return the rows as one parameter of *action*, in the form that every lenient server reads.
+
+    The cells behind a row's name cannot be taken for other parameters (see `escape_names`).
+    """
+    return ";".join(
+        [
+            ":".join([encode_cell(name), *[escape_names(encode_cell(x), action) for x in cells]])
+            for name, *cells in rows
+        ]
+    )
 
 
 def decode_list(text: str) -> list[list[str]]:
@@ -108,7 +118,7 @@ def decode_list(text: str) -> list[list[str]]:
 
 def encode_results(results: Mapping[str, str]) -> str:
     """Return parameter ``results`` of addResult: ``name:value`` joined by ``;``."""
-    return encode_list(results.items())
+    return encode_list(results.items(), "addResult")
 
 
 def decode_results(text: str) -> dict[str, str]:
@@ -139,9 +149,10 @@ def _rows(text: str, decode: Decode) -> Iterator[tuple[str, Decode]]:
 
 def encode_parameters(parameters: Iterable[Parameter]) -> str:
     """Return parameter ``resultParams`` of addMonitor."""
-    return encode_list(
+    rows = [
         (item.name, item.display_name, item.uom, str(int(item.data_type))) for item in parameters
-    )
+    ]
+    return encode_list(rows, "addMonitor")
 
 
 def decode_parameters(text: str) -> tuple[Parameter, ...]:

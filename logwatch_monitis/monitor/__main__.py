@@ -33,6 +33,8 @@ def main() -> int:
     parser.add_argument("--keep-days", type=int, default=0, help="results of earlier days go")
     parser.add_argument("--keep-mebibytes", type=int, default=0, help="the oldest go above that")
     parser.add_argument("--page-password-file", help="holds what opens the page as its key does")
+    parser.add_argument("--reads", default="proof", help="what reads have to show: key or proof")
+    parser.add_argument("--timestamp-window", default="15m", help="15m, 27h or off")
     options = parser.parse_args()
     keep_memory_private()
     try:
@@ -44,6 +46,7 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    from .auth import Demands
     from .retention import Retention
     from .server import Started, serve
 
@@ -62,6 +65,7 @@ def _serve(options: argparse.Namespace) -> None:
         place=options.place,
         page_password=read_secret_file(name).reveal() if name else "",
         retention=Retention(options.keep_days, options.keep_mebibytes),
+        demands=Demands(options.reads, options.timestamp_window),
         lonely=False,
         agent_socket=options.agent_socket,
         parent=sys.stdin.fileno(),

@@ -13,7 +13,7 @@ from logwatch_monitis.monitis.wire import AUTHENTICATION_FAILURE, INVALID_API_KE
 from logwatch_monitis.private_files import make_directory
 from logwatch_monitis.seams import Clock
 
-from .auth import Authenticator, Denied
+from .auth import DEFAULT_DEMANDS, Authenticator, Demands, Denied
 from .keys import Keys
 from .live import Live
 from .passwords import Login
@@ -87,6 +87,7 @@ class Accounts(Sequence[Account]):
         api_key: str = "",
         secret_key: str = "",
         retention: Retention = KEEP_ALL,
+        demands: Demands = DEFAULT_DEMANDS,
         patience: float = 0.0,
     ) -> Accounts:
         """Open the accounts that there are, and those with the *names*, which are made.
@@ -107,9 +108,9 @@ class Accounts(Sequence[Account]):
                 given = {} if name else {"api_key": api_key, "secret_key": secret_key}
                 keys = Keys.load_or_make(directory, **given)
                 Login.load(directory)
-                store = Store.open(directory, patience=patience, retention=retention)
+                store = Store.open(directory, patience=patience, retention=retention, now=clock.now)
                 stack.callback(store.close)
-                auth = Authenticator(keys, clock)
+                auth = Authenticator(keys, clock, demands)
                 accounts.append(Account(name, directory, keys, store, Live(), auth))
             return cls(accounts, stack.pop_all())
 

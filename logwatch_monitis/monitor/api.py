@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from logwatch_monitis.errors import place_of
+from logwatch_monitis.monitis.inbound import REPEATED
 from logwatch_monitis.monitis.wire import (
     ANNOUNCE,
     ANNOUNCEMENT,
@@ -65,6 +66,7 @@ _HEADERS = (
 _JSON = (*_HEADERS, (b"content-type", b"application/json; charset=utf-8"))
 _XML = (*_HEADERS, (b"content-type", b"application/xml; charset=utf-8"))
 _POST_ONLY = ((b"allow", b"GET, POST"),)
+_REPEATED = ((REPEATED.encode(), b"1"),)
 
 
 class Reply(NamedTuple):
@@ -134,7 +136,7 @@ class Api:
 
     async def _attempt(self, action: str, scope: Scope, params: Params, style: _Style) -> Reply:
         try:
-            return Reply(200, await self._do(action, scope, params, xml=style.xml))
+            return await self._do(action, scope, params, xml=style.xml)
         except LockedError as locked:
             return _too_many(style, locked.wait)
         except FullError:
@@ -149,7 +151,7 @@ class Api:
             logger.error("%s failed: %s", action, place_of(error))  # noqa: TRY400
             return style.failure(500, "Internal error")
 
-    async def _do(self, action: str, scope: Scope, params: Params, *, xml: bool) -> bytes:
+    async def _do(self, action: str, scope: Scope, params: Params, *, xml: bool) -> Reply:
         if write := WRITES.get(action):
             answer = await self._write(action, write, scope, params)
         elif gate := self._gates.get(action):
@@ -157,19 +159,20 @@ class Api:
         elif read := READS.get(action):
             account = self._accounts.named(params)
             account.auth.check_read(params)
-            return await account.store.read(_answer, read, params, xml=xml)
+            return Reply(200, await account.store.read(_answer, read, params, xml=xml))
         else:
             raise Refused(INVALID_ACTION)
-        return _rendered(answer, xml=xml)
+        return Reply(200, _rendered(answer, xml=xml), _REPEATED if answer.repeated else ())
 
     async def _write(self, action: str, write: Write, scope: Scope, params: Params) -> Answer:
         account = self._accounts.named(params)
-        account.auth.check_write(params)
+        once = account.auth.check_write(params)
         prove(scope)
-        data = await write(account.store, params)
+        data = await write(account.store, params, once)
         if action in CHANGING:
             account.live.announce()
-        return Answer({"status": "ok", "data": data}, "result")
+        repeated = once is not None and once.repeated
+        return Answer({"status": "ok", "data": data}, "result", repeated=repeated)
 
     async def _token(self, scope: Scope, params: Params) -> Answer:
         account = self._accounts.named(params, AUTHENTICATION_FAILURE)
@@ -213,5 +216,5 @@ def _answer(connection: sqlite3.Connection, read: Read, params: Params, *, xml: 
 
 
 def _rendered(answer: Answer, *, xml: bool) -> bytes:
-    value, root, item = answer
+    value, root, item, _ = answer
     return render_xml(root, value, item) if xml else render_json(value)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from logwatch_monitis import programs
-from logwatch_monitis.config import Keep
+from logwatch_monitis.config import Keep, ReadProof, Window
 from logwatch_monitis.credentials import without_keys
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.seams import Clock, Event, Events, SystemClock
@@ -75,6 +75,8 @@ class MonitorProcess:
         place: str = "",
         keep: Keep = KEEP_ALL,
         page_password_file: str = "",
+        reads: ReadProof = "proof",
+        timestamp_window: Window = "15m",
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
@@ -88,6 +90,8 @@ class MonitorProcess:
             place: the name in the page's heading; the machine's if it is empty.
             keep: how much is kept.
             page_password_file: holds what opens the page; empty for none.
+            reads: what reads of the API have to show, the public key or a proof.
+            timestamp_window: how far the timestamps of signed requests may be from its clock.
             clock: for the delays between starts.
         """
         self._listen = listen
@@ -97,7 +101,7 @@ class MonitorProcess:
         self._arguments = ["--data", str(data_directory.absolute()), "--place", place]
         if agent_socket:
             self._arguments += ["--agent-socket", str(agent_socket.absolute())]
-        self._chosen = _options(keep, page_password_file)
+        self._chosen = _options(keep, page_password_file, reads, timestamp_window)
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._delay = FIRST_DELAY
@@ -135,14 +139,22 @@ class MonitorProcess:
         self._events(MonitorStarted(self.address.url))
         return self.address
 
-    def restart(self, *, keep: Keep = KEEP_ALL, page_password_file: str = "") -> None:
+    def restart(
+        self,
+        *,
+        keep: Keep = KEEP_ALL,
+        page_password_file: str = "",
+        reads: ReadProof = "proof",
+        timestamp_window: Window = "15m",
+    ) -> None:
         """Start the monitor again on the same address, with other settings.
 
         Raises:
             SetupError: it does not start with these; it is started with the former ones.
             LockHeldError: another monitor works on the data directory; as above.
         """
-        former, self._chosen = self._chosen, _options(keep, page_password_file)
+        former = self._chosen
+        self._chosen = _options(keep, page_password_file, reads, timestamp_window)
         self._end()
         if not self._launch_and_wait():
             error, self._chosen = self._failure(), former
@@ -220,9 +232,12 @@ class MonitorProcess:
         )
 
 
-def _options(keep: Keep, page_password_file: str) -> list[str]:
+def _options(
+    keep: Keep, page_password_file: str, reads: ReadProof, timestamp_window: Window
+) -> list[str]:
     """Return the options for what may be chosen anew while the agent runs."""
     options = ["--keep-days", str(keep.days), "--keep-mebibytes", str(keep.mebibytes)]
+    options += ["--reads", reads, "--timestamp-window", timestamp_window]
     if page_password_file:
         options += ["--page-password-file", str(Path(page_password_file).absolute())]
     return options

@@ -38,11 +38,16 @@ _SHOWN_DETAILS = ("agentId", "agentName", "customUserAgentId", "multiValue", "gu
 
 
 class Answer(NamedTuple):
-    """What is answered, and how XML names it: the root, and the members of a list."""
+    """What is answered, and how XML names it: the root, and the members of a list.
+
+    Attributes:
+        repeated: it is the answer to a write that was done before, and not again.
+    """
 
     value: Any
     root: str
     item: str = "item"
+    repeated: bool = False
 
 
 def need(params: Params, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Results as rows of the store: what becomes a column, what stays JSON, and what is a repeat."""
+"""Results as rows of the store: what becomes a column, what is JSON, by what one is known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import Any
 
 from logwatch_monitis.monitis.wire import Result
 
-__all__ = ["ADDITIONAL", "additional_of", "insert_additions", "insert_results", "rows_of"]
+__all__ = [
+    "ADDITIONAL",
+    "additional_of",
+    "event_of",
+    "insert_additions",
+    "insert_results",
+    "rows_of",
+]
 
 _COLUMNS = ("user_login", "host", "srv")
 _TEXTS = ("machine", "kind", "method", "agent")
@@ -20,27 +27,19 @@ INSERT OR IGNORE INTO results (
     machine, kind, verified, method, agent, other_values, additional
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT_ADDITION = (
-    "INSERT OR IGNORE INTO additions (monitor, checktime, once, objects) VALUES (?, ?, ?, ?)"
-)
+_INSERT_ADDITION = "INSERT INTO additions (monitor, checktime, objects) VALUES (?, ?, ?)"
 ADDITIONAL = "once, machine, kind, verified, method, agent, additional"
 """The columns that `additional_of` takes, in its order."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def rows_of(
-    monitor: int, results: Sequence[Result], now: int, repeat: str = ""
-) -> list[tuple[Any, ...]]:
+def rows_of(monitor: int, results: Sequence[Result], now: int) -> list[tuple[Any, ...]]:
     """Return the rows of *results* that came at *now* (ms).
 
-    A result is known by the text ``id`` of its first additional object; without one, by *repeat*
-    and its place, if *repeat* is given.
+    A result is known by the text ``id`` of its first additional object.
     """
-    return [
-        _row(monitor, result, now, _once(result.additional, repeat, number))
-        for number, result in enumerate(results)
-    ]
+    return [_row(monitor, result, now, event_of(result)) for result in results]
 
 
 def insert_results(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -55,18 +54,15 @@ def insert_additions(
     monitor: int,
     checktime: int,
     objects: Sequence[Mapping[str, Any]],
-    repeat: str = "",
 ) -> None:
-    """Store what addAdditionalResults brought, unless it is a repeat."""
-    row = (monitor, checktime, _once({}, repeat, 0), _text(_encode(objects)))
-    connection.execute(_INSERT_ADDITION, row)
+    """Store what addAdditionalResults brought."""
+    connection.execute(_INSERT_ADDITION, (monitor, checktime, _text(_encode(objects))))
 
 
-def _once(facts: Mapping[str, Any], repeat: str, number: int) -> str | None:
-    event = facts.get("id")
-    if isinstance(event, str) and (name := event.strip()):
-        return _text(name)
-    return f" {repeat} {number}" if repeat else None
+def event_of(result: Result) -> str | None:
+    """Return the id by which a result is known, None for none."""
+    event = result.additional.get("id")
+    return _text(event.strip() or None) if isinstance(event, str) else None
 
 
 def _row(monitor: int, result: Result, now: int, once: str | None) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .executed import expire
 from .rollup import fold
 
 __all__ = ["CHUNK", "KEEP_ALL", "Retention", "Tidier", "forget"]
@@ -57,6 +58,8 @@ class Tidier:
             return True
         if self._stopwatch() < self._next:
             return False
+        if expire(connection, int(self._now() * 1000)):
+            return True
         if self._expired(connection):
             connection.execute("UPDATE removals SET removed=removed+1")
             return True

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from logwatch_monitis.errors import StateError
+from logwatch_monitis.errors import NewerStateError, StateError
 from logwatch_monitis.private_files import open_database
 
-from . import rollup
+from . import executed, rollup
 
 __all__ = ["VERSION", "connect_reader", "connect_writer"]
 
-VERSION = 4
+VERSION = 5
 _MIB = 1024 * 1024
 
-# `once` is what makes a result the same one: the id of its event, or for a signed request without
-# ids a blank and the request's timestamp and signature. The columns from user_login on are taken
-# out of values and additional facts, because the page asks for them; what is left over is JSON.
+# `once` is what makes a result the same one: the id of its event. Before the fifth step results of
+# a signed request without ids had a blank there, and the request's timestamp and signature. The
+# columns from user_login on are taken out of values and additional facts, because the page asks for
+# them; what is left over is JSON.
 _FIRST = """
 CREATE TABLE monitors (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -91,7 +92,7 @@ CREATE TABLE ended_cookies (
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-_STEPS = (_FIRST, _SECOND, rollup.TABLES, _COOKIES)
+_STEPS = (_FIRST, _SECOND, rollup.TABLES, _COOKIES, executed.TABLES)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -101,18 +102,21 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     is overwritten.
 
     Raises:
-        StateError: no such database, damaged, or made by a newer version.
+        NewerStateError: made by a newer version; it stays as it is.
+        StateError: no such database, or damaged.
     """
     try:
         open_database(path)
         connection = _connect(f"file:{_quoted(path)}")
+        found = _known_version(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA cache_size={-32 * 1024}")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
         connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
-        _migrate(connection, path)
+        for version, step in enumerate(_STEPS[found:], found + 1):
+            connection.executescript(f"BEGIN;{step};PRAGMA user_version={version};COMMIT;")
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"{path}: {error}", "the monitor keeps its results there") from None
     return connection
@@ -133,12 +137,13 @@ def _quoted(path: Path) -> str:
     return path.absolute().as_uri().removeprefix("file://")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
+def _known_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return how many of the steps a database has taken."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
-        raise StateError(
+        connection.close()
+        raise NewerStateError(
             f"{path}: made by a newer version (schema {found}, this one knows {VERSION})",
             "install that version again, or choose another data directory",
         )
-    for version, step in enumerate(_STEPS[found:], found + 1):
-        connection.executescript(f"BEGIN;{step};PRAGMA user_version={version};COMMIT;")
+    return found

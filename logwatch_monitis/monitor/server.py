@@ -19,6 +19,7 @@ from logwatch_monitis.signals import release
 
 from .accounts import Accounts
 from .asgi import App
+from .auth import DEFAULT_DEMANDS, Demands
 from .budget import Budget
 from .keys import KEYS_FILE, Keys
 from .listen import Address, address_of, bind, parse_listen
@@ -129,6 +130,7 @@ def serve(
     secret_key: str = "",
     accounts: Sequence[str] = (),
     retention: Retention = KEEP_ALL,
+    demands: Demands = DEFAULT_DEMANDS,
     tls: Tls | None = None,
     proxies: Sequence[str] = (),
     connections: int | None = None,
@@ -151,6 +153,7 @@ def serve(
         secret_key: in place of the kept one.
         accounts: names of further accounts, which are made; those that exist are served anyway.
         retention: how much is kept.
+        demands: what requests have to show.
         tls: the certificate; without one it speaks plain HTTP.
         proxies: addresses of proxies whose word on a client's address and scheme counts.
         connections: how many there may be; None for 20,000 or what the limit on open files allows.
@@ -178,6 +181,7 @@ def serve(
         api_key=api_key,
         secret_key=secret_key,
         retention=retention,
+        demands=demands,
         patience=patience,
     )
     try:

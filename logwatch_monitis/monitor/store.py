@@ -19,10 +19,11 @@ from logwatch_monitis.monitis.wire import INVALID_MONITOR, NAME_EXISTS, Result
 from logwatch_monitis.private_files import make_directory, open_file
 
 from .columns import Columns, check_values
-from .results import insert_additions, insert_results, rows_of
+from .executed import Once, recall, remember
+from .results import event_of, insert_additions, insert_results, rows_of
 from .retention import KEEP_ALL, Retention, Tidier, forget
 from .schema import connect_reader, connect_writer
-from .writer import Refused, Writer
+from .writer import Operation, Refused, Writer
 
 __all__ = ["DATABASE", "Definition", "Store", "find_definition", "read_definition"]
 
@@ -60,23 +61,36 @@ class Definition(NamedTuple):
 class Store:
     """The data directory of one account, held by one process.
 
-    Writing methods return when their work is durable. They and `read` are for coroutines.
+    Writing methods return when their work is durable. They and `read` are for coroutines. With
+    *once* they do it unless it was done before, and return what they returned then.
     """
 
     def __init__(
-        self, directory: Path, lock: IO[bytes], writer: sqlite3.Connection, retention: Retention
+        self,
+        directory: Path,
+        lock: IO[bytes],
+        writer: sqlite3.Connection,
+        *,
+        retention: Retention,
+        now: Callable[[], float],
     ) -> None:
         self._path = directory / DATABASE
         self._lock = lock
         self._columns = Columns()
-        self._writer = Writer(writer, Tidier(retention), self._columns.forget)
+        self._now = now
+        self._writer = Writer(writer, Tidier(retention, now), self._columns.forget)
         self._readers = ThreadPoolExecutor(READERS, "monitor-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
     @classmethod
     def open(
-        cls, directory: Path, *, patience: float = 0.0, retention: Retention = KEEP_ALL
+        cls,
+        directory: Path,
+        *,
+        patience: float = 0.0,
+        retention: Retention = KEEP_ALL,
+        now: Callable[[], float] = time.time,
     ) -> Store:
         """Open the store in *directory*, which is made if it is missing (mode 0700).
 
@@ -84,6 +98,7 @@ class Store:
             directory: holds the database, its lock and the keys.
             patience: seconds to wait for a process that is just ending.
             retention: how much is kept.
+            now: returns seconds since the epoch.
 
         Raises:
             LockHeldError: another process holds the directory.
@@ -91,7 +106,8 @@ class Store:
         """
         lock = _take_lock(directory, patience)
         try:
-            return cls(directory, lock, connect_writer(directory / DATABASE), retention)
+            writer = connect_writer(directory / DATABASE)
+            return cls(directory, lock, writer, retention=retention, now=now)
         except BaseException:
             lock.close()
             raise
@@ -122,16 +138,20 @@ class Store:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def add_results(self, monitor: int, results: Sequence[Result], repeat: str = "") -> int:
+    async def add_results(
+        self, monitor: int, results: Sequence[Result], once: Once | None = None
+    ) -> int:
         """Store all the *results* or none; return how many were new.
 
-        A result is known by the ``id`` among its additional facts; without one, by *repeat* and its
-        place, if *repeat* is given.
+        A result is known by the ``id`` among its additional facts. If all of them have one, the
+        request itself need not be known.
 
         Raises:
             Refused: there is no such monitor, it is suspended, or a value is not of its type.
         """
-        rows = rows_of(monitor, results, time.time_ns() // 1_000_000, repeat)
+        rows = rows_of(monitor, results, self._now_ms())
+        if all(map(event_of, results)):
+            once = None
 
         def insert(connection: sqlite3.Connection) -> int:
             if columns := self._columns.of(connection, monitor):
@@ -139,14 +159,14 @@ class Store:
                     check_values(columns, result.values)
             return insert_results(connection, rows)
 
-        return await self._writer.write(insert, len(rows), sum(map(_size, rows)))
+        return await self._execute(insert, once, len(rows), sum(map(_size, rows)))
 
     async def add_additional(
         self,
         monitor: int,
         checktime: int,
         objects: Sequence[Mapping[str, Any]],
-        repeat: str = "",
+        once: Once | None = None,
     ) -> None:
         """Store additional *objects* of the results of a moment.
 
@@ -154,19 +174,20 @@ class Store:
             Refused: there is no such monitor, or it is suspended.
         """
 
-        def insert(connection: sqlite3.Connection) -> None:
+        def insert(connection: sqlite3.Connection) -> int:
             self._columns.of(connection, monitor)
-            insert_additions(connection, monitor, checktime, objects, repeat)
+            insert_additions(connection, monitor, checktime, objects)
+            return len(objects)
 
-        await self._writer.write(insert, size=len(_encode(objects)))
+        await self._execute(insert, once, size=len(_encode(objects)))
 
-    async def add_monitor(self, definition: Definition) -> int:
+    async def add_monitor(self, definition: Definition, once: Once | None = None) -> int:
         """Make a monitor and return its id, which no other will ever have.
 
         Raises:
             Refused: there is one of that name.
         """
-        row = (*_row(definition), time.time_ns() // 1_000_000)
+        row = (*_row(definition), self._now_ms())
 
         def insert(connection: sqlite3.Connection) -> int:
             _require_free_name(connection, definition.name)
@@ -177,30 +198,38 @@ class Store:
             )
             return cursor.lastrowid or 0
 
-        return await self._writer.write(insert, size=_size(row))
+        return await self._execute(insert, once, size=_size(row))
 
-    async def change_monitor(
-        self, monitor: int, change: Callable[[Definition], Definition]
+    async def change_monitors(
+        self,
+        monitors: Iterable[int],
+        change: Callable[[Definition], Definition],
+        once: Once | None = None,
     ) -> None:
-        """Put what *change* makes of a monitor's definition in its place.
+        """Put what *change* makes of each monitor's definition in its place, of all or of none.
 
         Raises:
             Refused: there is no such monitor, another one has the new name, or *change* says no.
         """
+        wanted = sorted(set(monitors))
 
-        def update(connection: sqlite3.Connection) -> None:
-            definition = change(find_definition(connection, monitor))
-            _require_free_name(connection, definition.name, monitor)
-            connection.execute(
+        def update(connection: sqlite3.Connection) -> int:
+            changed = [(change(find_definition(connection, one)), one) for one in wanted]
+            for definition, monitor in changed:
+                _require_free_name(connection, definition.name, monitor)
+            connection.executemany(
                 "UPDATE monitors SET name=?, tag=?, type=?, params=?, details=?, suspended=?"
                 " WHERE id=?",
-                (*_row(definition), monitor),
+                [(*_row(definition), monitor) for definition, monitor in changed],
             )
             self._columns.forget()
+            return len(wanted)
 
-        await self._writer.write(update)
+        await self._execute(update, once)
 
-    async def suspend(self, monitors: Iterable[int], tag: str, *, suspended: bool) -> None:
+    async def suspend(
+        self, monitors: Iterable[int], tag: str, *, suspended: bool, once: Once | None = None
+    ) -> None:
         """Let the *monitors*, and those with the *tag* if one is given, take results or not.
 
         Raises:
@@ -208,17 +237,18 @@ class Store:
         """
         wanted = sorted(set(monitors))
 
-        def update(connection: sqlite3.Connection) -> None:
+        def update(connection: sqlite3.Connection) -> int:
             _require_monitors(connection, wanted)
             rows = [(suspended, monitor) for monitor in wanted]
             connection.executemany("UPDATE monitors SET suspended=? WHERE id=?", rows)
             if tag:
                 connection.execute("UPDATE monitors SET suspended=? WHERE tag=?", (suspended, tag))
             self._columns.forget()
+            return len(wanted)
 
-        await self._writer.write(update)
+        await self._execute(update, once)
 
-    async def delete_monitors(self, monitors: Iterable[int]) -> None:
+    async def delete_monitors(self, monitors: Iterable[int], once: Once | None = None) -> None:
         """Delete all of the *monitors* or none; their results go bit by bit afterwards.
 
         Raises:
@@ -226,20 +256,27 @@ class Store:
         """
         wanted = sorted(set(monitors))
 
-        def delete(connection: sqlite3.Connection) -> None:
+        def delete(connection: sqlite3.Connection) -> int:
             _require_monitors(connection, wanted)
             rows = [(monitor,) for monitor in wanted]
             connection.executemany("UPDATE monitors SET deleted=1 WHERE id=?", rows)
             self._columns.forget()
+            return len(wanted)
 
-        await self._writer.write(delete)
+        await self._execute(delete, once)
 
-    async def forget(self, user: str) -> int:
+    async def forget(self, user: str, once: Once | None = None) -> int:
         """Erase every result of a person, on the disk too; return how many there were."""
+        if once:
+            total = await self.read(recall, once)
+            if once.repeated:
+                return total
         total = 0
         while found := await self._writer.write(lambda connection: forget(connection, user)):
             total += found
         await self._writer.write_alone(_empty_log)
+        if once:
+            await self._writer.write(lambda connection: remember(connection, once, total))
         return total
 
     async def end_cookie(self, name: str, until: int, now: int) -> None:
@@ -250,6 +287,32 @@ class Store:
             connection.execute("INSERT OR IGNORE INTO ended_cookies VALUES (?, ?)", (name, until))
 
         await self._writer.write(end)
+
+    async def _execute(
+        self, operation: Operation[int], once: Once | None, results: int = 1, size: int = 0
+    ) -> int:
+        """Run *operation* in the writer, unless it was run before, and remember that with it.
+
+        Args:
+            operation: what to do; it returns what is told of it.
+            once: by what it is known again.
+            results: how many it stores.
+            size: how many bytes it holds until then.
+        """
+        if once is None:
+            return await self._writer.write(operation, results, size)
+
+        def run(connection: sqlite3.Connection) -> int:
+            answer = recall(connection, once)
+            if not once.repeated:
+                answer = operation(connection)
+                remember(connection, once, answer)
+            return answer
+
+        return await self._writer.write(run, results, size)
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1000)
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "FullError", "Refused", "Writer"]
+__all__ = ["MOST_BYTES", "MOST_RESULTS", "FullError", "Operation", "Refused", "Writer"]
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]

@@ -20,6 +20,7 @@ from logwatch_monitis.monitis.wire import (
 )
 
 from .columns import AGGREGATES
+from .executed import Once
 from .reads import Params, monitor_id, monitor_ids, need
 from .store import Definition, Store
 from .writer import Refused
@@ -33,17 +34,17 @@ _TEXTS = ("agentId", "agentName", "customUserAgentId")
 _EMBEDDED = "additionalResults"
 
 
-async def add_monitor(store: Store, params: Params) -> int:
+async def add_monitor(store: Store, params: Params, once: Once | None) -> int:
     """Make a monitor and return its id."""
     for name in ("name", "tag", "resultParams"):
         need(params, name)
-    return await store.add_monitor(_changed(Definition("", "", "", {}), params))
+    return await store.add_monitor(_changed(Definition("", "", "", {}), params), once)
 
 
-async def edit_monitor(store: Store, params: Params) -> None:
+async def edit_monitor(store: Store, params: Params, once: Once | None) -> None:
     """Change what is given of a monitor; the rest stays as it is."""
     monitor = monitor_id(need(params, "monitorId"))
-    await store.change_monitor(monitor, lambda found: _changed(found, params))
+    await store.change_monitors([monitor], lambda found: _changed(found, params), once)
 
 
 def _changed(old: Definition, params: Params) -> Definition:
@@ -101,20 +102,23 @@ _LISTS: Mapping[str, Callable[[str], list[list[str]]]] = {
 }
 
 
-async def delete_monitor(store: Store, params: Params) -> None:
+async def delete_monitor(store: Store, params: Params, once: Once | None) -> None:
     """Delete the monitor, or all of a list with commas."""
-    await store.delete_monitors(monitor_ids(need(params, "monitorId")))
+    await store.delete_monitors(monitor_ids(need(params, "monitorId")), once)
 
 
-async def suspend_monitors(store: Store, params: Params, *, suspended: bool) -> None:
+async def suspend_monitors(
+    store: Store, params: Params, once: Once | None, *, suspended: bool
+) -> None:
     """Let the monitors of a list or with a tag take results, or not."""
     listed, tag = params.get("monitorIds") or params.get("monitorId", ""), params.get("tag", "")
     if not listed and not tag:
         need(params, "monitorIds")
-    await store.suspend(monitor_ids(listed) if listed else (), tag, suspended=suspended)
+    monitors = monitor_ids(listed) if listed else ()
+    await store.suspend(monitors, tag, suspended=suspended, once=once)
 
 
-async def colorize_monitors(store: Store, params: Params) -> None:
+async def colorize_monitors(store: Store, params: Params, once: Once | None) -> None:
     """Keep the style in which a client wants to show the monitors; getMonitorInfo returns it."""
     monitors = monitor_ids(need(params, "monitorId"))
     text = need(params, "guiStyle")
@@ -126,11 +130,10 @@ async def colorize_monitors(store: Store, params: Params) -> None:
     def styled(found: Definition) -> Definition:
         return found._replace(details={**found.details, "guiStyle": style})
 
-    for monitor in monitors:
-        await store.change_monitor(monitor, styled)
+    await store.change_monitors(monitors, styled, once)
 
 
-async def add_result(store: Store, params: Params) -> None:
+async def add_result(store: Store, params: Params, once: Once | None) -> None:
     """Store one result."""
     monitor = monitor_id(need(params, "monitorId"))
     checktime = parse_checktime(need(params, "checktime"))
@@ -139,39 +142,35 @@ async def add_result(store: Store, params: Params) -> None:
     if values.get(_EMBEDDED, "").startswith("["):  # a bash script puts them among the values
         objects += decode_additional(values.pop(_EMBEDDED))
     result = make_result(checktime, values, objects)
-    await store.add_results(monitor, [result], _repeat(params))
+    await store.add_results(monitor, [result], once)
 
 
-async def add_results(store: Store, params: Params) -> int:
+async def add_results(store: Store, params: Params, once: Once | None) -> int:
     """Store a batch, all of it or nothing; return how many results it has."""
     monitor = monitor_id(need(params, "monitorId"))
     results = decode_batch(need(params, "results"))
-    await store.add_results(monitor, results, _repeat(params))
+    await store.add_results(monitor, results, once)
     return len(results)
 
 
-async def add_additional_results(store: Store, params: Params) -> None:
+async def add_additional_results(store: Store, params: Params, once: Once | None) -> None:
     """Store additional objects of the results of a moment."""
     monitor = monitor_id(need(params, "monitorId"))
     checktime = parse_checktime(need(params, "checktime"))
     objects = decode_additional(need(params, "results"))
     if not objects:
         raise Refused("Invalid results: a JSON array of flat objects is wanted")
-    await store.add_additional(monitor, checktime, objects, _repeat(params))
+    await store.add_additional(monitor, checktime, objects, once)
 
 
-async def forget_user(store: Store, params: Params) -> int:
+async def forget_user(store: Store, params: Params, once: Once | None) -> int:
     """Erase all results of a person; return how many there were."""
-    return await store.forget(need(params, "user"))
+    if once:  # behind the name in the signed text: where it ends must be clear
+        need(params, "version")
+    return await store.forget(need(params, "user"), once)
 
 
-def _repeat(params: Params) -> str:
-    """Return what a signed request has in common with its repetition only, empty for nothing."""
-    timestamp, signature = params.get("timestamp"), params.get("checksum")
-    return f"{timestamp} {signature}" if timestamp and signature else ""
-
-
-Write = Callable[[Store, Params], Awaitable[Any]]
+Write = Callable[[Store, Params, Once | None], Awaitable[Any]]
 WRITES: Mapping[str, Write] = {
     "addMonitor": add_monitor,
     "editMonitor": edit_monitor,
