@@ -27,7 +27,7 @@ from logwatch_monitis.monitor.budget import MAX_UNNAMED, UNCOUNTED, Budget, Budg
 from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.listen import Address
 from logwatch_monitis.monitor.places import Places, places_left
-from logwatch_monitis.monitor.store import Definition
+from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.monitor.writer import MOST_RESULTS
 from logwatch_monitis.seams import SystemClock
 
@@ -278,6 +278,39 @@ def test_a_store_that_stalls_is_answered_503_and_loses_nothing(tmp_path):
     assert (503, 200, MOST_RESULTS) == (status, later, rows)
     assert 1 <= int(headers[b"retry-after"]) <= 5
     assert list(json.loads(body)) == ["status"]
+
+
+def test_long_answers_that_nobody_takes_are_few(tmp_path):
+    """Of many at once those are given that hold 64 MiB; the next has 503, short ones always 200."""
+    rows = [Result(number, {"user_login": "u" * 900}) for number in range(10_000)]
+
+    async def fill():
+        store = Store.open(tmp_path / "data")
+        monitor = await store.add_monitor(Definition("m", "m", "", {}))
+        for first in range(0, len(rows), 500):
+            await store.add_results(monitor, rows[first : first + 500])
+        store.close()
+        return monitor
+
+    monitor = asyncio.run(fill())
+    with serving(tmp_path) as (_, caller), contextlib.ExitStack() as stack:
+        asked = {"action": "getReport", "apikey": caller.keys.api_key, "monitorId": monitor}
+        target = f"/api?{urlencode(asked | {'dateFrom': '0', 'dateTo': '253402300799999'})}"
+        heads = []
+        for _ in range(10):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            sock.settimeout(60)
+            sock.connect(caller.address)
+            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            heads.append(sock.recv(400))
+        busy = [head for head in heads if head.startswith(b"HTTP/1.1 503")]
+        short = caller.get("getMonitors")
+        stack.close()
+        assert eventually(lambda: len(caller.raw("GET", target).body) > 9 * MIB)
+    assert 3 <= len(busy) <= 5
+    assert b"\r\nretry-after: " in busy[0]
+    assert short.status == 200
 
 
 async def call(app, pairs):

@@ -1,6 +1,9 @@
 """The password of the page, over real HTTP: who gets in with it, and who does not."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
@@ -77,6 +80,23 @@ def test_guessing_ends_soon(monitor):
     assert 429 == locked.status
     assert 0 < int(locked.headers["retry-after"]) <= 60
     assert b"Too many wrong passwords" in locked.body
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_of_the_machine_locks_only_himself_out(monitor):
+    """Over loopback guesses count for the local user who makes them."""
+    port = monitor.address.port
+    guess = f"""
+import http.client
+for number in range({AT_ONCE + 1}):
+    connection = http.client.HTTPConnection("127.0.0.1", {port}, timeout=60)
+    connection.request("POST", "/enter", f"password={{number}}")
+    print(connection.getresponse().status)
+"""
+    stranger = ["setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-I", "-c", guess]
+    said = subprocess.run(stranger, capture_output=True, check=True, text=True, cwd="/").stdout
+    assert ["403"] * AT_ONCE + ["429"] == said.split()
+    assert 303 == enter(monitor, "correct-horse").status
 
 
 @pytest.mark.parametrize(

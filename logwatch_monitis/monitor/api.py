@@ -8,6 +8,7 @@ size, too many wrong passwords, a store that cannot work.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +32,7 @@ from logwatch_monitis.monitis.wire import (
 
 from .accounts import Accounts
 from .asgi import (
+    PIECE,
     Headers,
     Receive,
     Scope,
@@ -38,12 +40,14 @@ from .asgi import (
     TooLargeError,
     from_elsewhere,
     guesser,
+    peer_of,
     prove,
     read_body,
     respond,
     retry_soon,
 )
 from .auth import Denied
+from .budget import Answers, BudgetError
 from .limits import Attempts, Guesses, LockedError
 from .reads import READS, Answer, Params, Read
 from .writer import FullError, Refused
@@ -55,6 +59,7 @@ logger = logging.getLogger(__name__)
 
 PATHS = frozenset({API_PATH, CUSTOM_PATH, f"{API_PATH}/", f"{CUSTOM_PATH}/"})
 MAX_BODY = 4 * 1024 * 1024
+ANSWER_SECONDS = 300.0
 PASSWORDS_AT_ONCE = 5
 PASSWORDS_EACH = 30.0
 
@@ -99,6 +104,7 @@ class Api:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
+        self._answers = Answers()
         self._guesses = Guesses(Attempts(PASSWORDS_AT_ONCE, PASSWORDS_EACH))
         self._gates: Mapping[str, Callable[[Scope, Params], Awaitable[Answer]]] = {
             "authToken": self._token,
@@ -123,9 +129,26 @@ class Api:
             reply = style.failure(413, f"the request is longer than {MAX_BODY} bytes")
         except ValueError as error:
             reply = style.failure(400, str(error))
-        await respond(
-            send, reply.status, reply.body, (*(_XML if style.xml else _JSON), *reply.headers)
+        await self._send(scope, send, style, reply)
+
+    async def _send(self, scope: Scope, send: Send, style: _Style, reply: Reply) -> None:
+        """Send an answer; a long one has to be taken within `ANSWER_SECONDS`."""
+        peer = peer_of(scope)
+        timer = (
+            asyncio.get_running_loop().call_later(ANSWER_SECONDS, peer.end)
+            if peer and len(reply.body) > PIECE
+            else None
         )
+        kind = _XML if style.xml else _JSON
+        try:
+            with self._answers.held(len(reply.body)):
+                await respond(send, reply.status, reply.body, (*kind, *reply.headers))
+        except BudgetError:
+            busy = style.failure(503, "Too many long answers at once, try again later")
+            await respond(send, busy.status, busy.body, (*kind, retry_soon()))
+        finally:
+            if timer:
+                timer.cancel()
 
     async def _answer(self, scope: Scope, params: Params, style: _Style) -> Reply:
         """Do what is asked, and say in the protocol's words what is wrong with it."""

@@ -43,6 +43,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
+PIECE = 64 * 1024
+
 _LOOPBACK = (network_of("127.0.0.1"), network_of("::1"))
 
 PEER = "logwatch-monitis.peer"
@@ -125,11 +127,15 @@ def _date(second: int) -> bytes:
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send a whole answer; its length and date are added to *headers*."""
+    """Send a whole answer, at the pace of its client; length and date are added to *headers*."""
     length = (b"content-length", str(len(body)).encode())
     complete = [*headers, length, (b"date", http_date())]
     await send({"type": "http.response.start", "status": status, "headers": complete})
-    await send({"type": "http.response.body", "body": body})
+    for start in range(0, len(body) - PIECE, PIECE):
+        piece = body[start : start + PIECE]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    rest = max(len(body) - 1, 0) // PIECE * PIECE
+    await send({"type": "http.response.body", "body": body[rest:]})
 
 
 def retry_soon() -> tuple[bytes, bytes]:

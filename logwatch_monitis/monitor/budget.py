@@ -1,14 +1,24 @@
-"""How many bytes of requests the monitor holds at once, whoever sends them."""
+"""How many bytes of requests and answers the monitor holds at once, for all clients together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from urllib.parse import quote, quote_plus
 
 from .asgi import TooLargeError
 
-__all__ = ["MAX_UNNAMED", "UNCOUNTED", "Budget", "BudgetError", "Held", "Standing"]
+__all__ = [
+    "MAX_UNNAMED",
+    "MOST_UNSENT",
+    "UNCOUNTED",
+    "Answers",
+    "Budget",
+    "BudgetError",
+    "Held",
+    "Standing",
+]
 
 _MIB = 1024 * 1024
 
@@ -17,6 +27,11 @@ UNCOUNTED = 4 * 1024
 
 MAX_UNNAMED = 128 * 1024
 """How long a request, its head included, may be that names no known api key."""
+
+
+MOST_UNSENT = 64 * _MIB
+SHORT = 256 * 1024
+"""An answer up to that size is always given."""
 
 
 class Standing(IntEnum):
@@ -101,3 +116,25 @@ class Held:
             seen = self._tail + data
             self._named = self._budget._names_key(seen)  # noqa: SLF001
             self._tail = seen[-self._budget._longest :]  # noqa: SLF001
+
+
+class Answers:
+    """The bytes of answers that their clients have not taken yet, about `MOST_UNSENT` at most."""
+
+    def __init__(self) -> None:
+        self._unsent = 0
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count an answer of that *size* while it is sent.
+
+        Raises:
+            BudgetError: it is long, and there is no room for it at present.
+        """
+        if size > SHORT and self._unsent and self._unsent + size > MOST_UNSENT:
+            raise BudgetError
+        self._unsent += size
+        try:
+            yield
+        finally:
+            self._unsent -= size
