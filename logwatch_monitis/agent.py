@@ -16,6 +16,7 @@ from logwatch_monitis.config import Ignore
 from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.live_log import LiveLog
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
@@ -28,7 +29,6 @@ from logwatch_monitis.spool import Position, SpoolDamagedError
 from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
-from logwatch_monitis.waiting import Waiting
 
 __all__ = ["Agent", "ReadingPaused", "ReadingResumed", "Sink"]
 
@@ -36,10 +36,6 @@ TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
 LOOK_AT_MOST_S = 1.0
 """Logs that are written to all the time must not keep the agent from everything else."""
-ACCOUNT_US = 600_000
-"""So long a file's login waits for the journal's account of it, which proves who wrote it, in
-microseconds: journald tells of what it was sent within a quarter of a second. Where that account
-waits for its own proof (`logwatch_monitis.provenance`), the file's waits with it."""
 _TOLD_KEPT = 1000
 POSITIONS_EVERY_S = 5.0
 POSITIONS_EVERY_BYTES = 8 * 1024 * 1024
@@ -79,35 +75,6 @@ class ReadingResumed(Event):
 
     def __str__(self) -> str:
         return "Reading goes on"
-
-
-@dataclass(slots=True)
-class LogState:
-    """One log while the agent runs: its scanner, and when it last said something (epoch, s)."""
-
-    scanner: Scanner
-    size: int = 0
-    last_line: float | None = None
-    last_login: float | None = None
-    blocks: int = 0
-    accounts: Waiting[Login] = field(default_factory=lambda: Waiting(ACCOUNT_US, ACCOUNT_US / 1e6))
-    _marks: deque[tuple[int, Position]] = field(default_factory=deque)
-
-    def mark(self, position: Position, oldest: int | None) -> None:
-        """Note how far the last block has led; block *oldest* holds what waits longest."""
-        if oldest is None:
-            self._marks.clear()
-        self._marks.append((self.blocks, position))
-
-    def settled(self, oldest: int | None) -> Position | None:
-        """Return the last position that lies behind nothing that waits, if there is a new one.
-
-        What waits is read again after a restart; what was taken meanwhile is known by its id.
-        """
-        position = None
-        while self._marks and (oldest is None or self._marks[0][0] < oldest):
-            position = self._marks.popleft()[1]
-        return position
 
 
 @dataclass(slots=True)
@@ -176,7 +143,9 @@ class Agent:
         self._told: deque[int | None] = deque(maxlen=_TOLD_KEPT)
         self._provenance = Provenance()
         self.refusals = Refusals(clock, events)
-        self.logs: dict[str, LogState] = {}
+        self.logs: dict[str, LiveLog] = {}
+        self._waiting: dict[str, LiveLog] = {}  # those in which something waits
+        self._marked: dict[str, LiveLog] = {}  # those with positions to be committed
         self.events_by_rule: Counter[str] = Counter()
 
     @property
@@ -246,9 +215,9 @@ class Agent:
     def patience(self) -> float:
         """After how many seconds a `step` decides what waits; infinite if nothing waits."""
         now, both = self._clock.monotonic(), self._told_of_both()
-        logs = self.logs.values()
-        files = [state.accounts.patience(now, both) for state in logs]
-        cut = [state.scanner.cut.waiting.patience(now) for state in logs]
+        waiting = self._waiting.values()
+        files = [state.accounts.patience(now, both) for state in waiting]
+        cut = [state.scanner.cut.waiting.patience(now) for state in waiting]
         return min(self._provenance.waiting.patience(now), *files, *cut, inf)
 
     def _told_of_both(self) -> set[int | None]:
@@ -260,12 +229,14 @@ class Agent:
         now = self._clock.monotonic()
         self._decide(self._provenance.overdue(now))
         reading, both = self._journal is not None and self._journal.reading, self._told_of_both()
-        for state in self.logs.values():
-            for key in map(key_of, list(state.accounts)):
-                if not reading or key in self._told:
-                    self._keep(state.accounts.drop(key))
+        told = set(self._told)
+        for log, state in list(self._waiting.items()):
+            for key in state.accounts.keys() & told if reading else state.accounts.keys():
+                self._keep(state.accounts.drop(key))
             self._keep(state.accounts.overdue(now, both))
             state.scanner.cut.overdue(now)
+            if not state.accounts and not state.scanner.cut.waiting:
+                del self._waiting[log]
 
     def _decide(self, decided: Decided) -> None:
         """Take what the journal decides of its logins."""
@@ -316,6 +287,8 @@ class Agent:
         elif logins:
             state.last_login = logins[-1].time / 1e6
             self._keep(self._sure(state, logins))
+        if state.accounts or scanner.cut.waiting:
+            self._waiting[chunk.log] = state
         self._seen(chunk.data, logins)
         state.last_line = self._clock.now()
         self._hold(chunk.log, chunk.checkpoint)
@@ -323,7 +296,7 @@ class Agent:
         state.size += len(chunk.data)
 
     def _judged(
-        self, state: LogState, chunk: JournalChunk, found: Sequence[Login]
+        self, state: LiveLog, chunk: JournalChunk, found: Sequence[Login]
     ) -> Sequence[Login]:
         """Take what entries of the journal decide, and return those logins."""
         self._provenance.waiting.begin(state.blocks, self._clock.monotonic())
@@ -331,7 +304,7 @@ class Agent:
         self._decide(decided)
         return decided.logins
 
-    def _sure(self, state: LogState, found: Sequence[Login]) -> list[Login]:
+    def _sure(self, state: LiveLog, found: Sequence[Login]) -> list[Login]:
         """Return a file's logins but for those that wait for the journal's account of them."""
         state.accounts.begin(state.blocks, self._clock.monotonic())
         sure = []
@@ -358,7 +331,7 @@ class Agent:
         self._held.ignored += len(logins) - len(kept)
         self.events_by_rule.update(login.rule for login in logins)
 
-    def _open(self, chunk: Chunk | JournalChunk) -> LogState:
+    def _open(self, chunk: Chunk | JournalChunk) -> LiveLog:
         scanner = Scanner(
             self._rules,
             Timeline.live(self._zone, self._clock),
@@ -366,7 +339,7 @@ class Agent:
             path=chunk.path,
             ordinals=Ordinals(self._ordinals.get(chunk.log, "")),
         )
-        return self.logs.setdefault(chunk.log, LogState(scanner))
+        return self.logs.setdefault(chunk.log, LiveLog(scanner))
 
     def _hold(self, log: str, checkpoint: str) -> None:
         state = self.logs.get(log)
@@ -375,8 +348,9 @@ class Agent:
         else:
             position = Position(checkpoint, state.scanner.ordinals.save())
             state.mark(position, self._oldest(log, state))
+            self._marked[log] = state
 
-    def _oldest(self, log: str, state: LogState) -> int | None:
+    def _oldest(self, log: str, state: LiveLog) -> int | None:
         """Return the block of a log that holds what waits longest; None if nothing waits."""
         oldest = [state.accounts.oldest, state.scanner.cut.waiting.oldest]
         oldest += [self._provenance.waiting.oldest] if log == LOG else []
@@ -385,9 +359,12 @@ class Agent:
     def _flush(self) -> bool:
         try:
             held = self._held
-            for log, state in self.logs.items():
-                if position := state.settled(self._oldest(log, state)):
+            for log, state in list(self._marked.items()):
+                oldest = self._oldest(log, state)
+                if position := state.settled(oldest):
                     held.positions[log] = position
+                if oldest is None:
+                    del self._marked[log]
             new = self._spool.commit(held.logins, held.positions, ignored=held.ignored)
         except SpoolDamagedError:
             raise

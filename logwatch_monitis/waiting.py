@@ -86,6 +86,10 @@ class Waiting(Generic[T]):
         """Return all that waits; nothing more is read."""
         return self._remove(list(self._waits))
 
+    def keys(self) -> AbstractSet[Hashable]:
+        """Return what something waits under, as of now."""
+        return set(self._by_key)
+
     @property
     def oldest(self) -> int | None:
         """The block of what waits longest; None if nothing waits."""
