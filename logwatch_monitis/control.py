@@ -7,27 +7,61 @@ process owns the address and hands ``/healthz``, ``/readyz`` and ``/metrics`` on
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import logging
 import os
+import re
 import socket
 import socketserver
+import struct
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from logwatch_monitis.errors import place_of
 from logwatch_monitis.private_files import make_private
+from logwatch_monitis.seams import Event, Events
 
-__all__ = ["SOCKET_NAME", "Control", "Health", "ask"]
+__all__ = ["SOCKET_NAME", "Control", "Health", "PageFailed", "ask"]
 
 SOCKET_NAME = "agent.sock"
 _NEVER = 86_400.0
 """Seconds between two looks of an idle server loop; connections are served at once all the same."""
 
+REQUEST_S = 10.0
+"""So long a request may take to come, and so long its answer may take to be read."""
+LONGEST_REQUEST = 16 * 1024
+MOST_REQUESTS = 32
+"""So many are worked on at the same time; when one more comes, the oldest is given up."""
+ANSWER_S = 10.0
+RETRY_S = 0.05
+LONGEST_ANSWER = 16 * 1024 * 1024
+
 Health = Callable[[], tuple[bool, str]]
 Page = Callable[[], tuple[int, str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class PageFailed(Event):
+    """A page of the agent's own account could not be made, by a mistake of this program."""
+
+    page: str
+    error: str
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.page} could not be answered: internal error, {self.error}"
+
+
+def _nobody(_event: Event, /) -> None:
+    """Hear no events."""
 
 
 class Control:
@@ -39,6 +73,7 @@ class Control:
         metrics: returns the metrics in the Prometheus text format.
         recent: returns the last logins as a JSON-able list. Who logged in is not for everybody:
             they are told on the socket alone, never over TCP.
+        events: takes what goes wrong.
     """
 
     def __init__(
@@ -48,7 +83,9 @@ class Control:
         ready: Health,
         metrics: Callable[[], bytes],
         recent: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        events: Events = _nobody,
     ) -> None:
+        self._events = events
         self._pages: dict[str, Page] = {
             "/status": lambda: (200, "application/json", json.dumps(status()).encode()),
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"ok\n"),
@@ -71,7 +108,7 @@ class Control:
         path = directory / SOCKET_NAME
         path.unlink(missing_ok=True)
         with _short(path) as short:
-            self._start(_UnixServer(short, _handler(self._pages | self._private)))
+            self._start(_UnixServer(short, _handler(self._pages | self._private), self._events))
         make_private(path)
         self._socket_path = path
         self._socket_inode = path.stat().st_ino
@@ -82,7 +119,7 @@ class Control:
         Raises:
             OSError: the address is taken or not of this machine.
         """
-        server = _TcpServer((host, port), _handler(self._pages))
+        server = _TcpServer((host, port), _handler(self._pages), self._events)
         self._start(server)
         bound: tuple[str, int] = server.socket.getsockname()[:2]
         return bound
@@ -117,19 +154,35 @@ class _Handler(BaseHTTPRequestHandler):
     """One request, one page."""
 
     pages: Mapping[str, Page]
-    timeout = 5
+    server: _UnixServer | _TcpServer
+    timeout = REQUEST_S
     server_version = "logwatch-monitis"
     sys_version = ""
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Bounded(self.connection))
+
     def do_GET(self) -> None:
-        page = self.pages.get(self.path.partition("?")[0])
-        status, kind, body = page() if page else (404, "text/plain", b"not found\n")
+        status, kind, body = self._page(self.path.partition("?")[0])
+        self.connection.settimeout(REQUEST_S)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
+
+    def _page(self, name: str) -> tuple[int, str, bytes]:
+        page = self.pages.get(name)
+        if page is None:
+            return 404, "text/plain", b"not found\n"
+        try:
+            return page()
+        except Exception as error:  # noqa: BLE001 - the agent goes on
+            self.server.events(PageFailed(name, f"{type(error).__name__}, {place_of(error)}"))
+            return 500, "text/plain", b"internal error\n"
 
     do_HEAD = do_GET  # noqa: N815 - the base's name
 
@@ -150,12 +203,63 @@ def _end(server: _UnixServer | _TcpServer) -> None:
     server.server_close()
 
 
-class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
+class _Bounded(io.RawIOBase):
+    """What a client sends, until it is too much or takes too long; then it ends there."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._left = LONGEST_REQUEST
+        self._end = time.monotonic() + REQUEST_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        seconds = self._end - time.monotonic()
+        if seconds <= 0 or not self._left:
+            return 0
+        self._connection.settimeout(seconds)
+        size = self._connection.recv_into(memoryview(buffer)[: self._left])
+        self._left -= size
+        return size
 
 
-class _TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class _Server(socketserver.ThreadingMixIn):
+    """Answers a few requests at the same time, each for a short while, and says little of them."""
+
     daemon_threads = True
+    request_queue_size = MOST_REQUESTS
+
+    def __init__(self, address: Any, handler: type[_Handler], events: Events) -> None:
+        self.events = events
+        self._working: dict[socket.socket, None] = {}  # in order of their arrival
+        self._guard = threading.Lock()
+        super().__init__(address, handler)  # type: ignore[call-arg]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            if len(self._working) >= MOST_REQUESTS:
+                oldest = next(iter(self._working))
+                del self._working[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._working[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._working.pop(request, None)
+        super().shutdown_request(request)  # type: ignore[misc]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that is gone, or wants too much, is no news."""
+
+
+class _UnixServer(_Server, socketserver.UnixStreamServer):
+    pass
+
+
+class _TcpServer(_Server, socketserver.TCPServer):
     allow_reuse_address = True
 
 
@@ -177,18 +281,56 @@ def ask(directory: Path, page: str) -> tuple[int, bytes]:
     """Ask the agent that works on the state *directory* and return (HTTP status, body).
 
     Raises:
+        PermissionError: the directory may not be entered, or neither its owner, nor root, nor this
+            user listens there; the latter without a file name.
+        TimeoutError: the whole answer takes more than 10 s.
         OSError: no agent answers there.
+        ValueError: the answer is not HTTP, or longer than 16 MiB.
     """
+    end = time.monotonic() + ANSWER_S
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(5)
-        with _short(directory / SOCKET_NAME) as short:
-            connection.connect(short)
+        connection.settimeout(ANSWER_S)
+        _connect(connection, directory, end)
+        _check_peer(connection, directory)
         connection.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
-        with connection.makefile("rb") as reply:
-            status = int(reply.readline().split()[1])
-            while reply.readline().strip():
-                pass
-            return status, reply.read()
+        answer = bytearray()
+        while piece := _receive(connection, end):
+            answer += piece
+            if len(answer) > LONGEST_ANSWER:
+                raise ValueError("an endless answer")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = re.match(rb"HTTP/1\.[01] (\d{3})\b", head)
+    if not status:
+        raise ValueError("no HTTP")
+    return int(status[1]), bytes(body)
+
+
+def _connect(connection: socket.socket, directory: Path, end: float) -> None:
+    with _short(directory / SOCKET_NAME) as short:
+        while True:
+            try:
+                return connection.connect(short)
+            except BlockingIOError:  # so many others want to that none more may wait
+                if time.monotonic() > end:
+                    raise TimeoutError from None
+                time.sleep(RETRY_S)
+
+
+def _receive(connection: socket.socket, end: float) -> bytes:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connection.settimeout(left)
+    return connection.recv(65_536)
+
+
+def _check_peer(connection: socket.socket, directory: Path) -> None:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    _, owner, _ = struct.unpack("3i", credentials)
+    if owner not in (0, os.geteuid(), directory.stat().st_uid):
+        raise PermissionError(
+            errno.EPERM, f"user {owner} listens in {directory}, which is not theirs; not asked"
+        )
 
 
 def _readiness(ready: Health) -> tuple[int, str, bytes]:

@@ -212,6 +212,7 @@ class _Daemon(Loop):
             ready=account.ready,
             metrics=lambda: prometheus_text(account.status(), tally),
             recent=self._sightings.recent,
+            events=self.events,
         )
         self._stack.callback(control.close)
         control.listen_unix(self._config.state_directory)

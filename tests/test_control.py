@@ -68,3 +68,17 @@ def test_nobody_answers(tmp_path):
     """Asking where no agent runs is an OSError, which `status` turns into its answer."""
     with pytest.raises(OSError, match="No such file"):
         ask(tmp_path, "/status")
+
+
+def test_an_end_leaves_the_socket_of_the_next_agent(control, tmp_path):
+    """An agent whose socket was replaced by another one's removes nothing when it ends."""
+    control.listen_unix(tmp_path)
+    following = Control(status=dict, ready=lambda: (True, "ready"), metrics=bytes)
+    following.listen_unix(tmp_path)
+    control.close()
+
+    try:
+        assert ask(tmp_path, "/healthz") == (200, b"ok\n")
+    finally:
+        following.close()
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.options import PATH, config_option, say
+from logwatch_monitis.cli.running_agent import ask_agent
 from logwatch_monitis.config import EMBEDDED, Config
-from logwatch_monitis.control import ask
 from logwatch_monitis.credentials import Secret, read_secret_file
-from logwatch_monitis.errors import UnreachableError, UsageError
+from logwatch_monitis.errors import LogwatchError, UnreachableError, UsageError
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import BusyError
 from logwatch_monitis.seams import SystemClock
@@ -144,12 +143,13 @@ def _embedded(configuration: Config) -> tuple[str, Secret, Secret]:
 
     directory = configuration.state_directory
     try:
-        _, body = ask(directory, "/status")
-        url = json.loads(body)["monitor"]["page"].rstrip("/")
-    except (OSError, ValueError, KeyError):
+        url = ask_agent(directory, "status").status["monitor"]["page"].rstrip("/")
+    except LogwatchError:
+        url = ""
+    if not url:
         raise UnreachableError(
             f"no embedded monitor runs with the state in {directory}",
             "start it with: logwatch-monitis run, or name another one with --url",
-        ) from None
+        )
     keys = Keys.load_or_make(configuration.monitor_directory)
     return url, Secret(keys.api_key), Secret(keys.secret_key)

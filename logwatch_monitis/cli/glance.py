@@ -59,9 +59,8 @@ def glance(
 def _head(now: Look, before: Look | None, terminal: Terminal, *, paused: bool) -> Iterator[str]:
     clock = f"{datetime.fromtimestamp(now.at).astimezone():%H:%M:%S}"
     if not now.status:
-        yield terminal.paint(
-            _fit(f"{clock}  no agent: {visible(now.trouble)}", terminal.columns), "31"
-        )
+        line = f"{clock}  no agent: {visible(now.trouble)}"
+        yield terminal.paint(_fit(line, terminal.columns), "31")
         return
     status = now.status
     good = status["state"] == "ok"
@@ -73,7 +72,8 @@ def _head(now: Look, before: Look | None, terminal: Terminal, *, paused: bool) -
     spool, delivery = status["spool"], status["delivery"]
     last = ago(delivery["last_delivery"], now.at)
     refused = f"  {spool['dead']} refused" if spool["dead"] else ""
-    yield f"{spool['depth']} waiting{refused}  delivery {delivery['state']}, last one {last}"
+    state = visible(delivery["state"])
+    yield f"{spool['depth']} waiting{refused}  delivery {state}, last one {last}"
     if delivery["last_error"]:
         yield visible(delivery["last_error"])
 
@@ -95,7 +95,7 @@ def _source(
     if earlier and before and now.at > before.at:
         rate = _short(max(row["lines"] - earlier["lines"], 0) / (now.at - before.at))
     moments = [ago(row[name], now.at) for name in ("last_line", "last_login")]
-    return [log, row["state"], _short(row["lag"] or 0), rate, *moments]
+    return [log, visible(row["state"]), _short(row["lag"] or 0), rate, *moments]
 
 
 def _logins(recent: Sequence[Mapping[str, Any]], terminal: Terminal) -> list[str]:

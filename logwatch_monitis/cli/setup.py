@@ -15,7 +15,7 @@ from logwatch_monitis import config, installing
 from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, say, tell
 from logwatch_monitis.config import DEFAULT_FILES, EMBEDDED, Config
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
-from logwatch_monitis.errors import NotPermittedError, UnreachableError, UsageError
+from logwatch_monitis.errors import LogwatchError, NotPermittedError, UnreachableError, UsageError
 from logwatch_monitis.installing import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, Wanted
 
 
@@ -171,17 +171,15 @@ def _install(tree: Tree, choice: _Choice, program: str, *, running: bool) -> int
 
 def _page() -> str:
     """Return where the page of the service is."""
-    import json
-
-    from logwatch_monitis.control import ask
+    from logwatch_monitis.cli.running_agent import ask_agent
+    from logwatch_monitis.text import visible
 
     configuration = config.load(CONFIG)
     try:
-        _, body = ask(configuration.state_directory, "/status")
-        monitor = json.loads(body)["monitor"]
-    except (OSError, ValueError, KeyError):
+        monitor = ask_agent(configuration.state_directory, "status").status["monitor"]
+    except LogwatchError:
         return f"'{PROGRAM} status' shows what it does"
-    return f"its page: {monitor.get('page') or monitor.get('url')}"
+    return f"its page: {visible(monitor['page'] or monitor['url'])}"
 
 
 def _remove(tree: Tree, *, running: bool, purge: bool) -> int:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from logwatch_monitis import config
 from logwatch_monitis.cli.options import Command, config_option, format_option
+from logwatch_monitis.cli.running_agent import ask_agent
 from logwatch_monitis.cli.tables import ago, as_json, clock_time, table, write, write_records
-from logwatch_monitis.control import ask
-from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.text import counted, visible
 
 _SOURCE_COLUMNS = ("log", "state", "position", "size", "lag", "last_line", "last_login")
-_OK = 200
 
 
 @click.command(cls=Command, example="logwatch-monitis status --format json")
@@ -31,9 +27,9 @@ def command(config_path: str | None, form: str | None) -> int:
     Every log with its position and its silences, what waits, what was delivered last. Exit code 0
     if the agent reads and delivers, 1 if it does not or if none runs.
     """
-    healthy, why, status = _ask(config.load(config_path).state_directory)
+    healthy, why, whole, status = ask_agent(config.load(config_path).state_directory, "status")
     if form in ("json", "jsonl"):
-        write(as_json(status, form))
+        write(as_json(whole, form))
     elif form == "csv":
         write_records(form, status["sources"], _SOURCE_COLUMNS)
     else:
@@ -41,36 +37,19 @@ def command(config_path: str | None, form: str | None) -> int:
     return 0 if healthy else 1
 
 
-def _ask(directory: Path) -> tuple[bool, str, dict[str, Any]]:
-    """Return whether the agent is healthy, why, and its whole status."""
-    try:
-        code, why = ask(directory, "/readyz")
-        _, body = ask(directory, "/status")
-        return code == _OK, why.decode().strip(), json.loads(body)
-    except PermissionError:
-        raise LogwatchError(
-            f"{directory} belongs to another user", "sudo logwatch-monitis status"
-        ) from None
-    except OSError:
-        hint = "" if os.geteuid() == 0 else "for the agent of root: sudo logwatch-monitis status"
-        raise LogwatchError(f"no agent runs with the state in {directory}", hint) from None
-    except ValueError:
-        raise LogwatchError(f"the agent at {directory} gives no sensible answer") from None
-
-
-def _human(status: dict[str, Any], why: str, *, healthy: bool) -> str:
+def _human(status: Mapping[str, Any], why: str, *, healthy: bool) -> str:
     spool, delivery = status["spool"], status["delivery"]
-    monitor = status["monitor"]
+    monitor, version = status["monitor"], visible(status["version"])
     word = Terminal.of(sys.stdout).paint(*(("healthy", "32") if healthy else ("not healthy", "31")))
     facts = {
         "agent": f"{word}: {visible(why)}",
-        "process": f"{status['pid']}, version {status['version']}, {_since(status['since'])}",
+        "process": f"{status['pid']}, version {version}, {_since(status['since'])}",
         "monitor": visible(monitor.get("page") or monitor.get("url") or "-"),
         "spool": f"{spool['depth']} waiting, {spool['dead']} refused by the monitor",
-        "delivery": f"{delivery['state']}, last one {_since(delivery['last_delivery'])}",
+        "delivery": f"{visible(delivery['state'])}, last one {_since(delivery['last_delivery'])}",
         "last error": visible(delivery["last_error"] or "-"),
     }
-    if waiting := status.get("configuration", {}).get("needs_restart"):
+    if waiting := status["configuration"]["needs_restart"]:
         facts["restart"] = f"needed for new values of {visible(', '.join(waiting))}"
     lines = [f"{name:<10}  {value}\n" for name, value in facts.items()]
     return "".join(lines) + "\n" + _sources(status["sources"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -20,8 +19,8 @@ import click
 from logwatch_monitis import config
 from logwatch_monitis.cli.glance import Look, glance
 from logwatch_monitis.cli.options import Command, config_option
+from logwatch_monitis.cli.running_agent import ask_agent, recent_logins
 from logwatch_monitis.cli.tables import write
-from logwatch_monitis.control import ask
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.output import Terminal
 
@@ -49,9 +48,7 @@ def command(config_path: str | None, *, interval: float, once: bool) -> int:
     look, as the logins are shown.
     """
     directory = config.load(config_path).state_directory
-    look = _look(directory)
-    if look.trouble:
-        raise LogwatchError(look.trouble, "as root: sudo logwatch-monitis top")
+    look = _ask(directory)
     terminal = Terminal.of(sys.stdout)
     if once or not terminal.interactive or os.environ.get("TERM", "dumb") == "dumb":
         write("".join(f"{line}\n" for line in glance(look, None, terminal)))
@@ -61,17 +58,22 @@ def command(config_path: str | None, *, interval: float, once: bool) -> int:
     return 0
 
 
+def _ask(directory: Path) -> Look:
+    """Ask the agent.
+
+    Raises:
+        LogwatchError: none answers, or not as an agent does.
+    """
+    said = ask_agent(directory, "top")
+    return Look(time.time(), said.status, recent_logins(directory, "top"))
+
+
 def _look(directory: Path) -> Look:
     """Ask the agent; one that does not answer is something to show as well."""
     try:
-        _, status = ask(directory, "/status")
-        _, recent = ask(directory, "/recent")
-        return Look(time.time(), json.loads(status), json.loads(recent))
-    except PermissionError:
-        trouble = f"{directory} belongs to another user"
-    except (OSError, ValueError, IndexError):
-        trouble = f"no agent runs with the state in {directory}"
-    return Look(time.time(), {}, (), trouble)
+        return _ask(directory)
+    except LogwatchError as error:
+        return Look(time.time(), {}, (), error.message)
 
 
 def _follow(directory: Path, interval: float, look: Look, keys: _Keys) -> None:
