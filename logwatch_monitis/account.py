@@ -167,7 +167,7 @@ class Account:
             "sources": self.agent.sources(),
             "events": dict(self.agent.events_by_rule),
             "unmatched": dict(self.sightings.unmatched),
-            "spool": _waiting(spool),
+            "spool": {**_waiting(spool), "last_refused": self._last_refused()},
             "delivery": self._sending(spool),
             "requests": self._requests(),
             "monitor": {"url": self.config.monitor.url, "page": self.link.url},
@@ -185,6 +185,17 @@ class Account:
             for (action, code), count in list(self.tally.requests.items())
         ]
 
+    def _last_refused(self) -> dict[str, Any] | None:
+        letter = self._spool.last_dead()
+        if letter is None:
+            return None
+        return {
+            "id": letter.entry.id,
+            "time": letter.entry.time_us / 1e6,
+            "refused": letter.since_us / 1e6,
+            "reason": letter.reason,
+        }
+
     def _sending(self, spool: Summary) -> dict[str, Any]:
         delivery, stored = self.link.status, spool.last_delivery_us
         return {
@@ -192,6 +203,7 @@ class Account:
             "last_delivery": delivery.last_delivery or (stored / 1e6 if stored else None),
             "last_error": delivery.error,
             "next_try": delivery.next_try,
+            "held": [login._asdict() for login in delivery.held],
         }
 
 

@@ -58,7 +58,8 @@ class Room:
         until = self.clock.time + seconds
         while self.clock.time < until:
             wait = deliverer.step()
-            if wait == IDLE_SECONDS and deliverer.status.state == "ok":
+            status = deliverer.status
+            if wait == IDLE_SECONDS and status.state == "ok" and not status.held:
                 return
             self.clock.time += wait
         raise AssertionError(deliverer.status)

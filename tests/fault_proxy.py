@@ -7,9 +7,10 @@ import socket
 import struct
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 class FaultProxy:
@@ -39,10 +40,39 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def fate(self) -> str:
+    def fate(self, body: bytes) -> str:
         """Choose what happens to a request; the empty text lets it pass."""
         names = ["error 500", "reset", "lost reply", "error in a 200", "web page"]
         name = random.choice(names) if random.random() < self.share else ""
+        self.met[name] += 1
+        return name
+
+
+_PAGE = (
+    b"<html><head><title>%d</title></head><body><p>Request blocked.<br>Rule %d</p></body></html>"
+)
+REFUSALS = {
+    "400 empty": (400, b""),
+    "403 page": (403, _PAGE % (403, 17)),
+    "413 page": (413, _PAGE % (413, 18)),
+    "500 text": (500, b"Internal Server Error: rule 19"),
+    "500 JSON": (500, b'{"error":"cannot store that"}'),
+    "403 JSON": (403, b'{"message":"Forbidden by rule 20"}'),
+}
+
+
+class Firewall(FaultProxy):
+    """Lets every request pass but those in which certain users stand, for ever."""
+
+    def __init__(self, target: str, fates: Mapping[str, str]) -> None:
+        """Prepare; *fates* says by user what happens: one of `REFUSALS`, or ``reset``."""
+        super().__init__(target, 0.0)
+        self._fates = {f":{user};": name for user, name in fates.items()}
+
+    def fate(self, body: bytes) -> str:
+        """See `FaultProxy.fate`."""
+        text = unquote(body.decode())
+        name = next((name for sign, name in self._fates.items() if sign in text), "")
         self.met[name] += 1
         return name
 
@@ -65,8 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Pass a request on, or not."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fate = self.server.proxy.fate()
-        if fate == "reset":
+        fate = self.server.proxy.fate(body)
+        if fate in REFUSALS:
+            self._answer(*REFUSALS[fate])
+        elif fate == "reset":
             self._cut(reset=True)
         elif fate == "lost reply":
             with contextlib.suppress(OSError, http.client.HTTPException):

@@ -97,7 +97,7 @@ def test_a_server_that_fails_amid_several_batches(ours, room):
     """What was stored is marked, the rest follows after the pause; nothing comes twice."""
     slow_down(ours, room, 0.02, "addResults")
     room.take(1600, history=True)
-    deliverer = room.process()
+    deliverer = room.process(patience=20)
     room.drain(deliverer)
     ours.requests.clear()
     ours.always(None, "addResults")

@@ -205,8 +205,17 @@ _STATUS: dict[str, Check] = {
     "version": _text,
     "sources": _rows(_SOURCE),
     "events": _counts,
-    "spool": _section(depth=_number, dead=_number),
-    "delivery": _section(state=_text, last_delivery=_moment, last_error=_text),
+    "spool": _section(
+        depth=_number,
+        dead=_number,
+        last_refused=_section(id=_text, refused=_moment, reason=_text),
+    ),
+    "delivery": _section(
+        state=_text,
+        last_delivery=_moment,
+        last_error=_text,
+        held=_rows(_section(id=_text, reason=_text, refusals=_number, judged=bool)),
+    ),
     "monitor": _section(url=_text, page=_text),
     "configuration": _section(needs_restart=_rows(_text)),
 }

@@ -49,10 +49,27 @@ def _human(status: Mapping[str, Any], why: str, *, healthy: bool) -> str:
         "delivery": f"{visible(delivery['state'])}, last one {_since(delivery['last_delivery'])}",
         "last error": visible(delivery["last_error"] or "-"),
     }
+    if (dead := spool["last_refused"])["id"]:
+        when = ago(dead["refused"])
+        facts["refused"] = visible(f"last {dead['id']} ({when}): {dead['reason']}")
+    if held := delivery["held"]:
+        facts["held"] = visible(_held(held))
     if waiting := status["configuration"]["needs_restart"]:
         facts["restart"] = f"needed for new values of {visible(', '.join(waiting))}"
     lines = [f"{name:<10}  {value}\n" for name, value in facts.items()]
     return "".join(lines) + "\n" + _sources(status["sources"])
+
+
+def _held(rows: list[dict[str, Any]]) -> str:
+    """Return which logins the monitor does not take, as far as nobody has judged them."""
+    row = rows[0]
+    more = f" and {counted(len(rows) - 1, 'more login')}" if rows[1:] else ""
+    fate = (
+        "put aside if this goes on, for others are taken"
+        if row["judged"]
+        else "waits until another login is taken, which shows whether it is to blame"
+    )
+    return f"{row['id']}{more}, refused {row['refusals']} times; {fate}: {row['reason']}"
 
 
 def _since(moment: float | None) -> str:

@@ -9,10 +9,11 @@ from .events import (
     DeliveryFailed,
     DeliveryResumed,
     DeliveryStillFailing,
+    LoginHeld,
     MonitorCreated,
     MonitorFound,
 )
-from .status import DeliveryStatus
+from .status import DeliveryStatus, HeldLogin
 from .target import Target
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "DeliveryResumed",
     "DeliveryStatus",
     "DeliveryStillFailing",
+    "HeldLogin",
+    "LoginHeld",
     "MonitorCreated",
     "MonitorFound",
     "Target",

@@ -11,15 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from logwatch_monitis.errors import LogwatchError, StateError, UnreachableError
+from logwatch_monitis.errors import LogwatchError, MonitorError, StateError, UnreachableError
 from logwatch_monitis.monitis.batch import MAX_BATCH, Result
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import (
     BusyError,
     NoSuchMonitorError,
-    RefusedError,
     UnclearError,
-    UnknownActionError,
+    may_lie_in_content,
 )
 from logwatch_monitis.seams import Clock, Events, Waker
 from logwatch_monitis.spool import Entry
@@ -31,10 +30,12 @@ from .events import (
     DeliveryFailed,
     DeliveryResumed,
     DeliveryStillFailing,
+    LoginHeld,
 )
+from .held import OTHERS_ASKED, HeldLogins, NotTakenError
 from .lanes import Lanes
 from .notes import Notes
-from .status import DeliveryStatus
+from .status import DeliveryStatus, HeldLogin
 from .target import Facts, Target, TargetFinder
 
 __all__ = ["Deliverer", "Outbox"]
@@ -46,9 +47,7 @@ BATCHES_AT_ONCE = 16
 BATCHES_TOGETHER = 4
 BATCHES_SECONDS = 0.5
 MARK_SECONDS = 0.2
-UNCLEAR_AT_MOST = 5
-REFUSED_AT_MOST = 3
-OTHERS_ASKED = 16
+SLOW_SECONDS = 5.0
 
 # What passes without anybody doing something; the rest needs a person.
 _PASSING = (UnreachableError, UnclearError, NoSuchMonitorError, StateError)
@@ -73,10 +72,11 @@ class Outbox(Facts, Protocol):
 class Deliverer:
     """Sends what waits, in the spool's order, and takes it out when the monitor has it.
 
-    An entry leaves the spool only after the body of an answer said ok, or after the monitor refused
-    this entry for good (then it is a dead letter). After a lost answer the same result is sent
-    again, with the same checktime and id. After a failure one single result is tried first; more
-    follow when it was taken.
+    An entry leaves the spool only after the body of an answer said ok, or when it is clear that the
+    monitor takes others, but not this one (then it is a dead letter; see `held`). After a lost
+    answer the same result is sent again, with the same checktime and id. After a failure one single
+    result is tried first, and again after a pause; if it fails twice, others are. More follow when
+    one was taken.
 
     Our own monitor gets batches, of history several at once. Every other one gets one request for
     each login, one after the other, or over several connections where the answers take long; they
@@ -122,9 +122,11 @@ class Deliverer:
         self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()
+        self._held_status: tuple[HeldLogin, ...] = ()
         self._not_before = 0.0
         self._batch = 1
-        self._refused_in_a_row = 0
+        self._next_batch = 1
+        self._held = HeldLogins(clock)
         self._looked_again = False
         self._unmarked: list[Entry] = []
         self._marked_at = 0.0
@@ -136,7 +138,7 @@ class Deliverer:
     @property
     def status(self) -> DeliveryStatus:
         """How it is going; may be read from any thread."""
-        return replace(self._status, monitor_id=self._finder.known)
+        return replace(self._status, monitor_id=self._finder.known, held=self._held_status)
 
     def run(self) -> None:
         """Deliver until `stop` is called, waiting on the waker in between."""
@@ -171,10 +173,10 @@ class Deliverer:
     def step(self) -> float:
         """Do one piece of work; return for how many seconds there is nothing to do."""
         rest = self._not_before - self._clock.monotonic()
-        if rest > 0:
-            return rest
         try:
-            return self._work()
+            if rest > 0 and not (self._held.alone and len(self._held) < OTHERS_ASKED):
+                return rest
+            return self._work_alone(rest) if rest > 0 else self._work()
         except NoSuchMonitorError as error:
             self._finder.forget()
             once_more = not self._looked_again
@@ -182,21 +184,46 @@ class Deliverer:
             return 0.0 if once_more else self._fail(error)
         except LogwatchError as error:
             return self._fail(error)
+        finally:
+            self._held_status = self._held.status()
 
     def _work(self) -> float:
         self._recover()
         self._mark()
         self._notes.clear()
-        batches = self._client.ours and self._batch > 1
-        entries = self._spool.due(BATCHES_AT_ONCE * MAX_BATCH if batches else PLAIN_AT_ONCE)
-        if not entries:
+        waiting = self._waiting()
+        if not waiting:
             return IDLE_SECONDS
         monitor_id = self._finder.find()
+        entries = [entry for entry in waiting if not self._held.is_held(entry)]
+        self._held.alone = not entries
         if self._client.ours and self._batch > 1 and len(entries) > 1:
             self._send_batches(monitor_id, entries)
-        else:
+        elif entries:
             self._send_plain(monitor_id, entries[: min(self._batch, PLAIN_AT_ONCE)])
-        return 0.0
+        tried = self._try_held(monitor_id, waiting)
+        self._put_judged_aside()
+        return 0.0 if entries or tried else self._held.wait(IDLE_SECONDS)
+
+    def _work_alone(self, rest: float) -> float:
+        """Go on with held logins while nothing waits that was not refused before, or else begin."""
+        waiting = self._waiting()
+        if self._held.others(waiting):
+            self._not_before = 0.0
+            return 0.0
+        tried = self._try_held(self._finder.find(), waiting)
+        self._put_judged_aside()
+        return 0.0 if tried else self._held.wait(min(rest, IDLE_SECONDS))
+
+    def _waiting(self) -> list[Entry]:
+        """Return what is next, beside the logins that are held."""
+        batches = self._client.ours and self._batch > 1
+        limit = BATCHES_AT_ONCE * MAX_BATCH if batches else PLAIN_AT_ONCE
+        limit += len(self._held)
+        waiting = self._spool.due(limit)
+        if len(waiting) < limit:
+            self._held.keep(waiting)
+        return waiting
 
     def _send_batches(self, monitor_id: str, entries: Sequence[Entry]) -> None:
         """Send what there is for a while, then mark it: a mark waits for the disk several times.
@@ -214,20 +241,22 @@ class Deliverer:
         sent, refused = 0, list[int]()
         failures: list[LogwatchError] = []
         for batch, error in lanes.each(work, list(_growing(entries, self._batch))):
-            if error and _of_content(error):
+            if error and may_lie_in_content(error):
                 refused.append(len(batch))
             elif error:
                 failures.append(error)
             else:
                 sent += 1
                 self._unmarked += batch
+                self._held.taken(batch)
             if self._stopping or self._clock.monotonic() >= end:
                 lanes.halt()
         self._mark()
         self._batch = min(self._batch << sent, MAX_BATCH)
         if refused:
-            # All or none were stored, so halves lead to the one that is not wanted.
-            self._batch = max(1, min(refused) // 2)
+            # All or none were stored, so halves lead to the one that is not wanted. Between two
+            # halves a single login shows whether the server takes anything at all.
+            self._batch, self._next_batch = 1, max(1, min(refused) // 2)
         if failures:
             raise failures[0]
 
@@ -239,7 +268,8 @@ class Deliverer:
             raise UnreachableError(str(error)) from error
 
     def _grow(self) -> None:
-        self._batch = min(self._batch * 2, MAX_BATCH)
+        self._batch = min(max(self._batch * 2, self._next_batch), MAX_BATCH)
+        self._next_batch = 1
 
     def _send_plain(self, monitor_id: str, entries: Sequence[Entry]) -> None:
         failures: list[tuple[Entry, LogwatchError]] = []
@@ -250,7 +280,7 @@ class Deliverer:
                 self._lanes.halt()
         self._mark()
         if failures:
-            self._judge(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
+            self._weigh(monitor_id, *min(failures, key=lambda failure: failure[0].seq))
         else:
             self._grow()
 
@@ -258,7 +288,13 @@ class Deliverer:
         if self._client.ours is None:
             # Without its id, our own monitor would not know the result again.
             monitor_id = self._finder.find()
-        self._client.add_result(monitor_id, self._result(entry))
+        began = self._clock.monotonic()
+        try:
+            self._client.add_result(monitor_id, self._result(entry))
+        except MonitorError as error:
+            if may_lie_in_content(error):
+                raise NotTakenError(error, self._clock.monotonic() - began) from error
+            raise
         self._notes.take(entry)
 
     def _result(self, entry: Entry) -> Result:
@@ -273,41 +309,63 @@ class Deliverer:
         }
         return Result(entry.time_us // 1000, values, additional)
 
-    def _judge(self, monitor_id: str, entry: Entry, error: LogwatchError) -> None:
-        """Decide whether the entry is to blame, or the monitor.
-
-        A monitor that refuses everything must not empty the spool into the dead letters: beyond a
-        few refusals in a row, and for those that do not say what is wrong, the entry is to blame
-        only if another one passes.
+    def _weigh(self, monitor_id: str, entry: Entry, error: LogwatchError) -> None:
+        """Find out whether the entry is to blame or the monitor: let others go past it.
 
         Raises:
-            LogwatchError: the error, if it is the monitor's.
+            LogwatchError: the error, if no other is taken, or if the entry is to be tried once more
+                first.
         """
-        if not _of_content(error):
+        if not isinstance(error, NotTakenError):
             raise error
-        if isinstance(error, UnclearError):
-            self._spool.failed([entry], str(error))
-            if entry.attempts + 1 < UNCLEAR_AT_MOST or not self._another_passes(monitor_id, entry):
-                raise error
-        elif self._refused_in_a_row >= REFUSED_AT_MOST and not self._another_passes(
-            monitor_id, entry
-        ):
-            raise error
-        self._refused_in_a_row += 1
-        self._spool.refuse(entry, str(error))
-        self._events(DeadLettered(entry.id, str(error)))
-
-    def _another_passes(self, monitor_id: str, suspect: Entry) -> bool:
-        for entry in self._spool.due(OTHERS_ASKED):
-            if entry.seq != suspect.seq:
-                try:
-                    self._send_one(monitor_id, entry)
-                except (RefusedError, UnclearError):
-                    continue
-                self._unmarked.append(entry)
+        refusals = self._held.refused(entry, error.cause, error.seconds)
+        if refusals.count == 1 and error.seconds < SLOW_SECONDS:
+            raise error.cause
+        others = self._held.others(self._spool.due(len(self._held) + OTHERS_ASKED))
+        for other in others:
+            try:
+                self._send_one(monitor_id, other)
+            except NotTakenError as again:
+                self._held.refused(other, again.cause, again.seconds)
+                if again.seconds >= SLOW_SECONDS:
+                    break
+            else:
+                self._passed(other)
                 self._mark()
-                return True
-        return False
+                return
+        raise error.cause
+
+    def _try_held(self, monitor_id: str, waiting: Sequence[Entry]) -> bool:
+        """Try a held login once more; tell whether there was one to be tried."""
+        entry = self._held.next(waiting)
+        if entry is None:
+            return False
+        try:
+            self._send_one(monitor_id, entry)
+        except NotTakenError as error:
+            refusals = self._held.refused(entry, error.cause, error.seconds)
+            if refusals.count == 1:
+                self._events(LoginHeld(entry.id, refusals.reason))
+        else:
+            self._passed(entry)
+        return True
+
+    def _put_judged_aside(self) -> None:
+        for found in self._held.judged():
+            if not found.others_since and not self._answers():
+                found.begin(self._clock.monotonic())
+                continue
+            self._spool.refuse(found.entry, found.reason)
+            self._held.forget(found.entry)
+            self._events(DeadLettered(found.entry.id, found.reason))
+
+    def _answers(self) -> bool:
+        """Tell whether the server answers a read as it should."""
+        try:
+            self._finder.check()
+        except MonitorError:
+            return False
+        return True
 
     def _recover(self) -> None:
         """Mark what a process that was killed had sent and not marked."""
@@ -323,6 +381,7 @@ class Deliverer:
             is under way in other threads has to be waited for, and remembered.
         """
         self._unmarked.append(entry)
+        self._held.taken([entry])
         age = self._clock.monotonic() - self._marked_at
         try:
             if not self._notes.usable or age >= MARK_SECONDS:
@@ -341,7 +400,6 @@ class Deliverer:
             len(self._unmarked), tuple(e.time_us for e in self._unmarked if not e.history)
         )
         self._unmarked = []
-        self._refused_in_a_row = 0
         self._looked_again = False
         self._backoff.reset()
         if self._status.state != "ok":
@@ -353,12 +411,13 @@ class Deliverer:
         if self._stopping:
             return 0.0
         reason, wait = error.render(), self._wait(error)
+        self._held.alone = self._held.alone and may_lie_in_content(error)
         repeated = reason == self._status.error
         self._batch = 1
         self._not_before = self._clock.monotonic() + wait
         self._status = replace(
             self._status,
-            state="waiting" if isinstance(error, _PASSING) else "refused",
+            state="waiting" if self._passes(error) else "refused",
             error=reason,
             next_try=self._clock.now() + wait,
         )
@@ -373,7 +432,12 @@ class Deliverer:
             return STATE_SECONDS
         if isinstance(error, BusyError):
             return self._backoff.next(error.retry_after)
-        return self._backoff.next() if isinstance(error, _PASSING) else self._backoff.next_slow()
+        return self._backoff.next() if self._passes(error) else self._backoff.next_slow()
+
+    def _passes(self, error: LogwatchError) -> bool:
+        """Tell whether it may pass without anybody doing something, or is not clear as yet."""
+        unclear = may_lie_in_content(error) and len(self._held) < OTHERS_ASKED
+        return isinstance(error, _PASSING) or unclear
 
 
 def _growing(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
@@ -382,10 +446,3 @@ def _growing(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
     while start < len(entries):
         yield entries[start : start + size]
         start, size = start + size, min(size * 2, MAX_BATCH)
-
-
-def _of_content(error: LogwatchError) -> bool:
-    """Tell whether an error may lie in what was sent."""
-    return isinstance(error, RefusedError | UnclearError) and not isinstance(
-        error, UnknownActionError
-    )

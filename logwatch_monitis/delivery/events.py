@@ -14,6 +14,7 @@ __all__ = [
     "DeliveryFailed",
     "DeliveryResumed",
     "DeliveryStillFailing",
+    "LoginHeld",
     "MonitorCreated",
     "MonitorFound",
 ]
@@ -90,6 +91,21 @@ class MonitorCreated(Event):
 
     def __str__(self) -> str:
         return f"Created monitor {self.monitor_id}, {self.name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginHeld(Event):
+    """The monitor takes others, but not this login; they go past it."""
+
+    login_id: str
+    reason: str
+    level: ClassVar[int] = logging.WARNING
+
+    def __str__(self) -> str:
+        return (
+            f"The monitor takes other logins, but not {self.login_id}: {self.reason}."
+            " It is tried for a while, and then put aside"
+        )
 
 
 @dataclass(frozen=True, slots=True)

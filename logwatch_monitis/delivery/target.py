@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from logwatch_monitis.monitis.client import MonitisClient, Monitor
-from logwatch_monitis.monitis.faults import NameTakenError
+from logwatch_monitis.monitis.faults import NameTakenError, NoSuchMonitorError
 from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, Parameter
 from logwatch_monitis.seams import Events
 
@@ -72,6 +72,15 @@ class TargetFinder:
             self._id = found
             self._facts.set_fact(self._fact, found)
         return self._id
+
+    def check(self) -> None:
+        """See whether the server still answers, and has the monitor.
+
+        Raises:
+            MonitorError: it does not.
+        """
+        if self._id not in [row.id for row in self._client.monitors(self._target.tag)]:
+            raise NoSuchMonitorError(f"the monitor {self._id} is not there")
 
     def forget(self) -> None:
         """Look for the monitor again before the next result."""

@@ -256,6 +256,11 @@ class Spool:
         query = f"SELECT reason, since_us, {ENTRY} FROM dead ORDER BY seq LIMIT ?"  # noqa: S608
         return self._attempt(lambda c: outbox.dead_letters(c.read(query, (limit,))))
 
+    def last_dead(self) -> DeadLetter | None:
+        """Return the dead letter that was put aside last."""
+        query = f"SELECT reason, since_us, {ENTRY} FROM dead ORDER BY seq DESC LIMIT 1"  # noqa: S608
+        return next(iter(self._attempt(lambda c: outbox.dead_letters(c.read(query)))), None)
+
     def retry_dead(self, ids: Collection[str] | None = None) -> int:
         """Put dead letters (None: all) back into the outbox; return how many."""
         return self._write(lambda c: outbox.retry_dead(c, ids))
