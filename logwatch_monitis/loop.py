@@ -24,6 +24,7 @@ from logwatch_monitis.renewal import (
 from logwatch_monitis.seams import Clock, Events, ThreadWaker
 from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.signals import Signals
+from logwatch_monitis.sources.descriptors import raise_limit
 from logwatch_monitis.sources.journal import LOG, Journal, check_choice, is_wanted
 from logwatch_monitis.sources.tail import Tail
 from logwatch_monitis.sources.watch import Watcher
@@ -138,19 +139,21 @@ class Loop:
             NotPermittedError: none may be.
             SetupError: the journal is to be read, and there is no journalctl.
         """
+        raise_limit()
         self.open_logs(sink, from_start=from_start)
         self._stack.callback(self._close_logs)
         refuse_denied(self._agent.statuses(), self._config.sources.journal)
 
     def watch(self) -> None:
         """Be woken from now on when something happens to a log."""
-        self._watcher = Watcher(self._waker.wake, self.events, self._concerns)
+        self._watcher = Watcher(self._waker.wake, self.events, self._concerns, self._lost)
         self._stack.callback(self._watcher.close)
 
     def look(self) -> bool:
         """Take what is there; return whether more is there already."""
         more = self._agent.step()
         self._watcher.watch(self._tail.directories())
+        self._tail.rely_on_events(working=self._watcher.working)
         return more
 
     def introduce(self, say: Say) -> None:
@@ -208,6 +211,7 @@ class Loop:
 
     def finish(self) -> None:
         """Take what is there, if it is little, and note how far that was."""
+        self._tail.note_all()
         with suppress(SpoolDamagedError):
             self._agent.step()
             self._agent.flush()
@@ -290,6 +294,9 @@ class Loop:
 
     def _concerns(self, path: str) -> bool:
         return self._tail.concerns(path)
+
+    def _lost(self) -> None:
+        self._tail.note_all()
 
     def _saved(self) -> dict[str, str]:
         return {log: row.checkpoint for log, row in self._sink.positions().items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -130,7 +131,7 @@ class Scanner:
     def use(self, rules: RuleSet) -> None:
         """Go on with other rules."""
         self.rules = rules
-        self._search = make_search(rules.literals, rules.decoys)
+        self._search = _shared_search(tuple(rules.literals), tuple(rules.decoys))
         self._lanes = Lanes(rules.lanes, len(rules.literals))
 
     def feed(self, block: bytes, offset: int = 0) -> list[Login]:
@@ -310,3 +311,6 @@ class Scanner:
             offset,
             line,
         )
+
+
+_shared_search = lru_cache(maxsize=4)(make_search)  # thousands of logs have the same rules

@@ -97,7 +97,8 @@ class Arranger:
         """
         self._copies.begin(all_needed=self._start == "known")
         for attempt in range(_TRIES):
-            time.sleep(attempt * _PAUSE_SECONDS)
+            if attempt:
+                time.sleep(attempt * _PAUSE_SECONDS)
             try:
                 return self._attempt(last=attempt == _TRIES - 1)
             except ShelfMovedError:

@@ -13,6 +13,7 @@ from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Clock, Event, Events
 from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.arrange import Arranger, LiveMovedError, Start
+from logwatch_monitis.sources.descriptors import is_shortage, reason_of
 from logwatch_monitis.sources.events import (
     FileGap,
     FileUnreadable,
@@ -82,6 +83,7 @@ class Chain:
         self._arranged = False
         self._steady = Steady()
         self._copies = KnownCopies(path, events)
+        self._settled = False
         self.pending = False
         self._reported: Event | None = None
 
@@ -106,9 +108,36 @@ class Chain:
     def holds(self, identity: Identity) -> Follower | None:
         """Return the open file with this device and inode."""
         for file in self.files:
-            if file.handle and (file.dev, file.ino) == identity:
+            if (file.dev, file.ino) == identity and (file.handle or (file.parked and file.named())):
                 return file
         return None
+
+    @property
+    def open_files(self) -> int:
+        """How many files of this log are open."""
+        return sum(file.handle is not None for file in self.files)
+
+    @property
+    def held(self) -> set[Identity]:
+        """Device and inode of each file that is open, or was until it was parked."""
+        return {(f.dev, f.ino) for f in self.files if f.handle or f.parked}
+
+    def park(self) -> None:
+        """Close what can be opened again by its name when it changes."""
+        for file in self.files:
+            file.park()
+
+    def is_quiet(self) -> bool:
+        """Tell by a single look whether there is certainly nothing to do."""
+        if not self._settled:
+            return False
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - called for thousands of logs
+        except OSError:
+            return False
+        file = self.files[-1]
+        same = found.st_ino == file.ino and found.st_dev == file.dev
+        return same and file.is_steady(found, self._clock.monotonic())
 
     def begin(self) -> None:
         """Find out where to begin: what is written from now on will be read."""
@@ -116,16 +145,25 @@ class Chain:
 
     def read(self) -> Part | None:
         """Return the next lines, those of older files first; None when caught up."""
-        self.pending = False
+        self._settled = self.pending = False
         for _ in range(_REWRITES):
             if not self._follow():
                 return None
             try:
-                return self._next()
+                part = self._next()
             except RewrittenError:
                 if not self._rearrange():
                     return None
+            else:
+                self._settled = part is None and self._is_settled()
+                return part
         return None
+
+    def _is_settled(self) -> bool:
+        """Tell whether nothing but a change of the live file can bring lines."""
+        if not self.live or self.trouble or self.pending or not self.files[-1].place.offset:
+            return False
+        return all(file.done for file in self.files[:-1])
 
     def take(self, part: Part) -> None:
         """Count *part* as read."""
@@ -182,9 +220,25 @@ class Chain:
     def _rearrange(self) -> bool:
         """Look anew which file is which; False if that must be tried again."""
         try:
-            return self._arrange(self.files[-1].handle if self.live else None)
+            return self._arrange(self._live_handle())
         except LiveMovedError:
             return self._follow()
+        except OSError as error:
+            return self._unreadable(error)
+
+    def _live_handle(self) -> Handle | None:
+        """Return the open live file, opened again if it was closed; None if there is none.
+
+        Raises:
+            LiveMovedError: its name leads to another file by now.
+            OSError: it cannot be opened.
+        """
+        if self.live and not self.files[-1].handle:
+            self.files[-1].open_again()
+        if self.live and not self.files[-1].handle:
+            self.live = False
+            raise LiveMovedError
+        return self.files[-1].handle if self.live else None
 
     def _missing(self) -> bool:
         self.trouble = ""
@@ -202,7 +256,7 @@ class Chain:
         stamp = self._directory_stamp()
         if self._arranged and self._steady.trusted(stamp, now):
             return True
-        arranged = self._arrange(self.files[-1].handle if self.live else None)
+        arranged = self._arrange(self._live_handle())
         if arranged:
             self._steady.note(stamp, now)
         return arranged
@@ -221,7 +275,7 @@ class Chain:
             self.files[-1].quiet_since = self._clock.monotonic()
 
     def _unreadable(self, error: OSError) -> bool:
-        self.trouble = error.strerror or str(error)
+        self.trouble = reason_of(error)
         self._report(FileUnreadable(self.path, self.path, self.trouble))
         if not self._arranged:
             self._remember_unseen()
@@ -289,6 +343,11 @@ class Chain:
         except ShelfBusyError:
             self.pending = True
             return False
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            self._report(FileUnreadable(self.path, self.path, reason_of(error)))
+            return False
         self._unlive()
         self.files = files
         self.live = live is not None
@@ -308,15 +367,37 @@ class Chain:
         return None
 
     def _read(self, file: Follower) -> Portion | None:
-        if file.done or not (file.handle or (self._replaced(file) and self._reopen(file))):
+        if file.done:
             return None
         try:
+            if not self._ready(file):
+                return None
             return file.read(self._clock.monotonic(), self._events)
         except OSError as error:
             self._broken(file, error)
         except TooCostlyError:
             self._skip(file)
         return None
+
+    def _ready(self, file: Follower) -> bool:
+        """See to it that *file* is open; False if it cannot be, or need not be.
+
+        Raises:
+            RewrittenError: it was closed, and is not where it was.
+            OSError: it cannot be opened.
+        """
+        if file.handle:
+            return True
+        if not file.parked:
+            return self._replaced(file) and self._reopen(file)
+        found = file.named()
+        if found is None:
+            file.parked = False
+            self.live = self.live and file is not self.files[-1]
+            raise RewrittenError
+        if file.is_steady(found, self._clock.monotonic()):
+            return False
+        return file.open_again()
 
     def _skip(self, file: Follower) -> None:
         """Read no more in a copy that costs too much to decompress."""
@@ -331,7 +412,7 @@ class Chain:
     def _broken(self, file: Follower, error: OSError) -> None:
         """Let go of a file that cannot be read any more, to open it anew at the next look."""
         if error.errno != errno.ESTALE:
-            reason = error.strerror or str(error)
+            reason = reason_of(error)
             self._report(FileUnreadable(self.path, file.path, reason))
         file.close()
         if file is self.files[-1]:
@@ -345,8 +426,9 @@ class Chain:
             if self._clock.monotonic() - file.quiet_since > LATE_SECONDS:
                 self._lose(file)
             return False
-        except (OSError, LogwatchError):
-            self._lose(file)
+        except (OSError, LogwatchError) as error:
+            if not (isinstance(error, OSError) and is_shortage(error)):
+                self._lose(file)
             return False
         found = handle.stat()
         if (found.st_dev, found.st_ino) == (file.dev, file.ino):
@@ -364,7 +446,8 @@ class Chain:
         """Let go of the older files that need not be watched any more."""
         now = self._clock.monotonic()
         for file in self.files[: -1 if self.live else None]:
-            if file.handle and self._replaced(file) and file.finished(now):
+            held = file.handle or file.parked
+            if held and self._replaced(file) and file.finished(now):
                 self._finish(file)
 
     def _replaced(self, file: Follower) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.allowance import Allowance
 from logwatch_monitis.sources.events import LineTooLong
-from logwatch_monitis.sources.handle import Handle, has_writer
+from logwatch_monitis.sources.handle import Handle, has_writer, open_plain
 from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at, starts_like
 from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
 from logwatch_monitis.sources.position import FileState
@@ -81,6 +83,7 @@ class Follower:
         place: the read position.
         handle: the open file; None if it is done, or could not be opened yet.
         done: read to its end and not read any more.
+        parked: closed to save a descriptor, and opened again when it changes.
         former: where reading stood before the file was rewritten or replaced, until its first
             lines are read: they may be known already.
         orphan: the file has no name and goes on in another one; only late lines are awaited here.
@@ -93,6 +96,7 @@ class Follower:
         self._steady = Steady()
         self.path, self.dev, self.ino, self.size, self.place, self.done, again = state
         self.handle = handle
+        self.parked = False
         self.former = Place() if again else None
         self.orphan = False
         self.quiet_since = now
@@ -146,6 +150,7 @@ class Follower:
         """Go on in *handle*, which holds the same bytes."""
         found = handle.stat()
         self.path, self.dev, self.ino, self.handle = path, found.st_dev, found.st_ino, handle
+        self.parked = False
 
     def split(self, now: float) -> tuple[Follower, Follower]:
         """Return what this file was, without its bytes, and what it is since it was rewritten."""
@@ -157,6 +162,7 @@ class Follower:
 
     def close(self) -> None:
         """Let go of the file."""
+        self.parked = False
         if self.handle:
             with contextlib.suppress(OSError):
                 self.handle.close()
@@ -174,16 +180,49 @@ class Follower:
         """
         assert self.handle is not None
         found = self.handle.stat()
-        stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns
-        if self._steady.trusted(stamp, now):
+        if self.is_steady(found, now):
             return None
         with self._decompressing(self.handle, now):
             while piece := self._next(found.st_size):
                 if piece.data:
                     return self._portion(piece, found.st_mtime)
                 self._pass_over(piece, events)
-        self._steady.note(stamp, now)
+        self._steady.note(_stamp(found), now)
         return None
+
+    def is_steady(self, found: os.stat_result, now: float) -> bool:
+        """Tell whether the file, which looks as *found*, holds nothing new."""
+        return self._steady.trusted(_stamp(found), now)
+
+    def park(self) -> None:
+        """Close the file, to open it again when it changes, if its name leads to it."""
+        if not self.handle or self.handle.packed or self.orphan:
+            return
+        if self.named():
+            self.close()
+            self.parked = True
+
+    def named(self) -> os.stat_result | None:
+        """Return how the file looks, if its name still leads to it."""
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return None
+        return found if (found.st_dev, found.st_ino) == (self.dev, self.ino) else None
+
+    def open_again(self) -> bool:
+        """Open a parked file; False if its name leads to another one by now.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        handle = open_plain(self.path)
+        found = handle.stat()
+        if (found.st_dev, found.st_ino) == (self.dev, self.ino):
+            self.attach(self.path, handle)
+        else:
+            handle.close()
+        return self.handle is not None
 
     @contextlib.contextmanager
     def _decompressing(self, handle: Handle, now: float) -> Iterator[None]:
@@ -212,8 +251,9 @@ class Follower:
 
     def finished(self, now: float) -> bool:
         """Tell whether a file that is no longer the live one need not be watched any more."""
-        assert self.handle is not None
         late = now - self.quiet_since > LATE_SECONDS
+        if self.handle is None:
+            return late
         if self.handle.packed:
             return late or self.handle.damage is None or not self.handle.damage.unfinished
         if self.handle.stat().st_nlink:
@@ -274,3 +314,7 @@ class Follower:
         self.place = self._behind(piece)
         if piece.skipped:
             events(LineTooLong(self._log, self.path, piece.end, piece.skipped))
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -11,6 +11,7 @@ from typing import Any
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.allowance import Allowance, TooCostlyError
+from logwatch_monitis.sources.descriptors import is_shortage
 from logwatch_monitis.sources.events import CopySkipped, FileUnreadable
 from logwatch_monitis.sources.handle import Handle, open_any
 from logwatch_monitis.sources.identity import REACH, Place, digest, holds_before, line_start
@@ -371,6 +372,8 @@ class Shelf:
         except FileNotFoundError as error:
             raise ShelfMovedError from error
         except OSError as error:
+            if is_shortage(error):
+                raise
             self._events(FileUnreadable(self._path, copy.path, str(error.strerror)))
         except LogwatchError as error:
             self._events(FileUnreadable(self._path, copy.path, error.render()))

@@ -13,10 +13,13 @@ import os
 import re
 import stat
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import PurePath
 from typing import NamedTuple
+
+from logwatch_monitis.sources.descriptors import is_shortage
 
 __all__ = [
     "Sibling",
@@ -127,7 +130,7 @@ def scan(path: str, *, below: bool = False) -> dict[str, int]:
     directory, name = os.path.split(path)
     found = dict(_matching(directory or ".", name))
     if below:
-        for child in _directories(directory or "."):
+        for child in sorted(_list(directory or ".").children):
             found.update(_matching(child, name))
     return found
 
@@ -177,18 +180,69 @@ def _merge(one: list[Sibling], other: list[Sibling]) -> list[Sibling]:
 
 
 def _matching(directory: str, name: str) -> Iterator[tuple[str, int]]:
+    listing = _list(directory)
+    path = PurePath(name)
+    keys = [(name, ""), (path.stem, path.suffix)] if path.suffix else [(name, "")]
+    for key in keys:
+        yield from listing.copies.get(key, ())
+
+
+class _Listing(NamedTuple):
+    """What a directory holds.
+
+    Attributes:
+        stamp: what changes whenever a name in the directory does.
+        lasting: the stamp is old enough to prove that nothing has changed.
+        copies: paths and inodes of rotated copies, by their logs' names and extensions.
+        children: the directories in it.
+    """
+
+    stamp: tuple[int, int, int]
+    lasting: bool
+    copies: dict[tuple[str, str], list[tuple[str, int]]]
+    children: list[str]
+
+
+_listed: OrderedDict[str, _Listing] = OrderedDict()
+"""Thousands of logs may lie in one directory: it is listed once, as long as it does not change."""
+_LISTED_MOST = 16
+_RACY_NS = 100_000_000
+"""File systems tell times no better than by the timer's tick."""
+
+
+def _list(directory: str) -> _Listing:
+    """Return what a directory holds; nothing if it cannot be read.
+
+    Raises:
+        OSError: no descriptor is free.
+    """
     try:
-        entries = os.scandir(directory)
-    except OSError:
-        return
-    stem, extension = PurePath(name).stem, PurePath(name).suffix
-    with entries:
-        for entry in entries:
-            if entry.name.startswith(stem) and (found := _parse(entry.name)):
-                whole = found.base == name and not found.extension
-                inner = found.base == stem and found.extension == extension
-                if whole or inner:
-                    yield entry.path, entry.inode()
+        stamp = _stamp(directory)
+        known = _listed.get(directory)
+        if known and known.lasting and known.stamp == stamp:
+            return known
+        found = _Listing(stamp, time.time_ns() - stamp[2] > _RACY_NS, {}, [])
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if name := _parse(entry.name):
+                    copies = found.copies.setdefault((name.base, name.extension), [])
+                    copies.append((entry.path, entry.inode()))
+                if entry.is_dir(follow_symlinks=False):
+                    found.children.append(entry.path)
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        return _Listing((0, 0, 0), False, {}, [])
+    _listed[directory] = found
+    _listed.move_to_end(directory)
+    if len(_listed) > _LISTED_MOST:
+        _listed.popitem(last=False)
+    return found
+
+
+def _stamp(directory: str) -> tuple[int, int, int]:
+    found = os.stat(directory)  # noqa: PTH116 - often called
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _sibling(path: str) -> Iterator[Sibling]:
@@ -216,11 +270,3 @@ def _age(match: re.Match[str]) -> tuple[str, bool]:
     if match["epoch"]:
         return time.strftime("%Y%m%d%H%M%S", time.localtime(int(match["epoch"]))), True
     return re.sub(r"\D", "", match["date"]), True
-
-
-def _directories(directory: str) -> list[str]:
-    try:
-        with os.scandir(directory) as entries:
-            return sorted(e.path for e in entries if e.is_dir(follow_symlinks=False))
-    except OSError:
-        return []

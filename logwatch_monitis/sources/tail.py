@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,15 @@ from logwatch_monitis.sources.chain import Chain, Identity, Part
 from logwatch_monitis.sources.events import PositionDamaged
 from logwatch_monitis.sources.follow import Follower
 from logwatch_monitis.sources.position import LogState, dump, load
+from logwatch_monitis.sources.rota import OpenLogs, Rota
 from logwatch_monitis.sources.siblings import log_path
 
 __all__ = ["Chunk", "SourceStatus", "Tail"]
+
+_LEAVE_SECONDS = 0.3
+"""What is there is taken at the end of the process, too, if that does not take longer."""
+_EXPANSION_SHARE = 500
+"""Matching globs takes up no more than one part in so many of the time."""
 
 
 class Chunk(NamedTuple):
@@ -113,9 +120,18 @@ class Tail:
         self._globs: list[str] = []
         self._first: Start = "first byte" if from_start else "end"
         self._chains: dict[str, Chain] = {}
-        self._names: frozenset[str] = frozenset()
+        self._names: set[str] = set()
         self._last_read: dict[str, float] = {}
         self._given: tuple[Chain, Part] | None = None
+        self._rota = Rota(clock)
+        self._open = OpenLogs()
+        self._paths: dict[str, frozenset[str]] = {}
+        self._directories: dict[str, frozenset[Path]] = {}
+        self._glob_directories: set[Path] = set()
+        self._moved: set[str] = set()
+        self._watched: set[Path] | None = None
+        self._uncommitted: set[str] = set()
+        self._next_expansion = 0.0
         self._watch(patterns)
 
     def change(self, patterns: Sequence[str], saved: Mapping[str, str]) -> None:
@@ -132,7 +148,10 @@ class Tail:
         globs = [pattern for pattern in patterns if _is_glob(pattern)]
         for path in list(self._chains):
             if path not in patterns and not any(_fits(path, p) for p in globs):
+                self._open.forget(self._chains[path])
                 self._chains.pop(path).close()
+                self._directories.pop(path, None)
+                self._watched = None
         self._first = "end"
         self._watch(patterns)
 
@@ -143,13 +162,18 @@ class Tail:
         before, and the next `read` gives it again.
         """
         self._given = None
-        self._expand()
-        waiting = list(self._chains.values())
+        if self._rota.polls:
+            self._expand_in_time()
+        begun = self._clock.monotonic()
+        waiting = [chain for chain in self._rota.due(self._chains) if not chain.is_quiet()]
         while waiting:
             for chain in list(waiting):
-                if self._leave():
+                if self._leave() and self._clock.monotonic() - begun > _LEAVE_SECONDS:
                     return
                 part = chain.read()
+                self._open.note(chain)
+                self._moved.add(chain.path)
+                self._uncommitted.add(chain.path)
                 if part is None:
                     waiting.remove(chain)
                     continue
@@ -171,13 +195,19 @@ class Tail:
         return any(chain.pending for chain in self._chains.values())
 
     def checkpoints(self) -> dict[str, str]:
-        """Return the read state of each log and each glob, to be committed now and then.
+        """Return the read states that may have changed since the last time, to be committed.
 
-        A log whose chunk is given but not taken is left out.
+        These are of logs and of globs; at first all are returned. A log whose chunk is given but
+        not taken is left out.
         """
-        given = self._given[0] if self._given else None
-        states = {c.path: dump(c.state) for c in self._chains.values() if c is not given}
-        return states | {pattern: dump(LogState()) for pattern in self._globs}
+        given = {self._given[0].path} if self._given else set()
+        states = {path: dump(self._state(path)) for path in self._uncommitted - given}
+        self._uncommitted &= given
+        return states
+
+    def _state(self, path: str) -> LogState:
+        chain = self._chains.get(path)
+        return chain.state if chain else LogState()
 
     def statuses(self) -> list[SourceStatus]:
         """Return what can be said about each log, and about each glob that matches none."""
@@ -189,23 +219,49 @@ class Tail:
 
     def directories(self) -> set[Path]:
         """Return the directories in which a change may mean new lines."""
-        logs = {Path(path) for path in self._chains}
-        logs |= {Path(os.path.realpath(path)) for path in self._chains}
-        self._names = frozenset(log.name for log in logs)
-        found = {log.parent for log in logs}
-        for pattern in self._globs:
-            found.update(map(Path, _matches(str(Path(pattern).parent))))
-            found.add(_root(pattern))
-        return found
+        for path in self._moved:
+            self._learn_paths(path)
+        if self._moved or self._watched is None:
+            self._watched = self._glob_directories.union(*self._directories.values())
+        self._moved.clear()
+        return self._watched
+
+    def _learn_paths(self, path: str) -> None:
+        """Note by which paths events may tell of the log at *path*."""
+        logs = {Path(path), Path(os.path.realpath(path))}
+        self._directories[path] = frozenset(log.parent for log in logs)
+        for log in logs:
+            self._names.add(log.name)
+            self._paths[str(log)] = self._paths.get(str(log), frozenset()) | {path}
 
     def concerns(self, path: str) -> bool:
-        """Tell whether a change of the file at *path* may mean new lines. From any thread."""
+        """Tell whether a change of the file at *path* may mean new lines, and take note of it.
+
+        From any thread.
+        """
+        logs = self._paths.get(path) or self._paths.get(log_path(path) or "")
+        if logs:
+            for log in logs:
+                self._rota.note(log)
+            return True
         name = os.path.split(path)[1]
-        return (
+        concerned = (
             name in self._names
             or log_path(name) in self._names
             or any(fnmatch.fnmatchcase(name, os.path.split(p)[1]) for p in self._globs)
         )
+        if concerned:
+            self.note_all()
+        return concerned
+
+    def note_all(self) -> None:
+        """Look at all logs next time: anything may have happened. From any thread."""
+        self._next_expansion = 0.0
+        self._rota.note_all()
+
+    def rely_on_events(self, *, working: bool) -> None:
+        """Look at logs of which no event tells less often, as long as events are *working*."""
+        self._rota.woken = working
 
     def close(self) -> None:
         """Close all files."""
@@ -214,6 +270,8 @@ class Tail:
 
     def _watch(self, patterns: Sequence[str]) -> None:
         self._globs = [pattern for pattern in patterns if _is_glob(pattern)]
+        self._glob_directories.clear()
+        self._uncommitted.update(self._globs)
         for pattern in patterns:
             if pattern not in self._globs:
                 self._add(pattern, self._first)
@@ -233,12 +291,24 @@ class Tail:
         chain = Chain(path, state, first, clock=self._clock, events=self._events, owner=self._owner)
         self._chains[path] = chain
         chain.begin()
+        self._open.note(chain)
+        self._moved.add(path)
+        self._uncommitted.add(path)
+        self._rota.note(path)
 
     def _revive(self) -> None:
         """Take up the logs that a glob matched before: they may have been rotated away since."""
         for path in self._saved:
             if path not in self._globs and any(_fits(path, p) for p in self._globs):
                 self._add(path, "first byte")
+
+    def _expand_in_time(self) -> None:
+        """Look which files the globs match now, unless that would take up much of the time."""
+        begun = time.thread_time()
+        now = self._clock.monotonic()
+        if now >= self._next_expansion:
+            self._expand()
+            self._next_expansion = now + _EXPANSION_SHARE * (time.thread_time() - begun)
 
     def _expand(self) -> None:
         """Look which files the globs match now."""
@@ -247,7 +317,11 @@ class Tail:
             for path in _matches(pattern):
                 if path not in self._chains and not self._is_copy(path, pattern):
                     self._add(path, "first byte" if known else self._first)
-            self._saved.setdefault(pattern, "")
+            if pattern not in self._saved:
+                self._saved[pattern] = ""
+            self._glob_directories.update(map(Path, _matches(str(Path(pattern).parent))))
+            self._glob_directories.add(_root(pattern))
+            self._watched = None
 
     def _is_copy(self, path: str, pattern: str) -> bool:
         """Tell whether *path* is a rotated copy of another log that the glob matches, too."""
@@ -255,7 +329,7 @@ class Tail:
         return log is not None and (log in self._chains or _fits(log, pattern))
 
     def _owner(self, asking: Chain, identity: Identity) -> tuple[str, Follower] | None:
-        for chain in self._chains.values():
+        for chain in self._open.holders(identity):
             if chain is not asking and (file := chain.holds(identity)):
                 return chain.path, file
         return None

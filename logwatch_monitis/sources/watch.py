@@ -50,16 +50,22 @@ class _Handler(FileSystemEventHandler):
             is all there is to know it by.
     """
 
-    def __init__(self, wake: Callable[[], None], concerns: Callable[[str], bool]) -> None:
+    def __init__(
+        self, wake: Callable[[], None], concerns: Callable[[str], bool], lost: Callable[[], None]
+    ) -> None:
         self._wake = wake
         self._concerns = concerns
+        self._lost = lost
         self.stale = False
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Wake if *event* may mean new lines."""
         with contextlib.suppress(Exception):
             self.stale |= isinstance(event, DirDeletedEvent)
-            if event.is_directory or any(map(self._concerns, _paths(event))):
+            concerned = [self._concerns(path) for path in _paths(event)]
+            if event.is_directory:
+                self._lost()
+            if event.is_directory or any(concerned):
                 self._wake()
 
 
@@ -80,6 +86,7 @@ class Watcher:
         wake: Callable[[], None],
         events: Events,
         concerns: Callable[[str], bool] = lambda path: True,  # noqa: ARG005 - the default asks nothing
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `watch` starts it.
 
@@ -87,9 +94,11 @@ class Watcher:
             wake: called from another thread; must not block.
             events: told when watching fails, and when it works again.
             concerns: tells whether a change of the file at this path is worth waking for; called
-                from another thread.
+                from another thread, for each path of each event.
+            lost: called before a wake-up that no path explains: anything may have changed.
         """
-        self._handler = _Handler(wake, concerns)
+        self._handler = _Handler(wake, concerns, lost)
+        self._lost = lost
         self._wake = wake
         self._events = events
         self._directories: set[Path] = set()
@@ -110,7 +119,13 @@ class Watcher:
         self.close()
         self._handler.stale = False
         if self._start(wanted):
+            self._lost()
             self._wake()
+
+    @property
+    def working(self) -> bool:
+        """Whether events tell of changes."""
+        return self._observer is not None and self._healthy()
 
     def close(self) -> None:
         """Stop watching."""

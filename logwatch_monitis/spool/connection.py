@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.sources.descriptors import shortage
 from logwatch_monitis.spool.values import SpoolFullError
 
 __all__ = [
@@ -77,6 +78,11 @@ def in_order(path: Path, error: sqlite3.Error) -> Exception:
     if is_damage(error):
         return DamagedError(f"is damaged: {error}")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BLOCKED:
+        if reason := shortage():
+            return SpoolFullError(
+                f"the spool {path} takes nothing now: {reason}",
+                "nothing is lost; once files can be opened again, it goes on where it was",
+            )
         return SpoolFullError(
             f"the spool {path} takes nothing now: {error}",
             "nothing is lost; once the disk has space and can be written, it goes on where it was",
