@@ -170,7 +170,7 @@ class Account:
             "spool": {**_waiting(spool), "last_refused": self._last_refused()},
             "delivery": self._sending(spool),
             "requests": self._requests(),
-            "monitor": {"url": self.config.monitor.url, "page": self.link.url},
+            "monitor": self._monitor(),
             "patterns": {"rules": self._rules(), **self.patterns.told()},
             "configuration": {"path": self.config.path, **self.configuration.told()},
         }
@@ -178,6 +178,16 @@ class Account:
     def _rules(self) -> int:
         files = self._holder.rules.files
         return sum(len(file.rules) for file in files if file.state == "in force")
+
+    def _monitor(self) -> dict[str, Any]:
+        died, code = self.tally.monitor_death or (None, None)
+        return {
+            "url": self.config.monitor.url,
+            "page": self.link.url,
+            "restarts": self.tally.monitor_restarts,
+            "died": died,
+            "exit_status": code,
+        }
 
     def _requests(self) -> list[dict[str, Any]]:
         return [

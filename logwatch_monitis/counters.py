@@ -60,6 +60,7 @@ class Tally:
         durations: of requests, in seconds, by action.
         lag: seconds between a live login and its delivery.
         monitor_restarts: ends of the embedded monitor that nobody asked for.
+        monitor_death: when the last of them was, seconds UTC, and its exit status.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -75,6 +76,7 @@ class Tally:
         )
         self.lag = Histogram(LAG_SECONDS)
         self.monitor_restarts = 0
+        self.monitor_death: tuple[float, int] | None = None
 
     def __call__(self, event: Event, /) -> None:
         """Count *event*."""
@@ -120,9 +122,10 @@ class Tally:
         """Count a failed delivery."""
         self.retries[_reason(event.kind)] += 1
 
-    def died(self, _event: MonitorDied) -> None:
+    def died(self, event: MonitorDied) -> None:
         """Count an end of the embedded monitor."""
         self.monitor_restarts += 1
+        self.monitor_death = self._clock.now(), event.code
 
 
 def _reason(kind: str) -> str:

@@ -1,11 +1,13 @@
 """``status`` and ``check``."""
 
 import json
+import socket
 import time
 from contextlib import contextmanager
 
 import pytest
 from commands import EXAMPLE_LOG, denied, on_terminal, run
+from running import Running
 
 from logwatch_monitis.control import Control
 
@@ -125,6 +127,31 @@ def findings(result):
 class TestCheck:
     """What is said before the agent runs."""
 
+    def test_the_port_that_was_asked_for_is_taken(self, config_file):
+        """What `run` would refuse is an error here, with the same code; a default may give way."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "{}:{}".format(*taken.getsockname())
+            with config_file.open("a") as file:
+                file.write(f"listen: {address}\n")
+            result = run("check", "-c", config_file, "--format", "jsonl")
+
+        finding = findings(result)["listen"]
+        assert (result.code, finding["state"]) == (78, "error")
+        assert finding["message"] == f"listen: {address} is taken by another program"
+
+    def test_the_port_of_the_agent_itself_is_no_fault(self, tmp_path):
+        """A check beside the agent, as before a reload, finds the address in good hands."""
+        log = tmp_path / "auth.log"
+        log.touch()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = "{}:{}".format(*free.getsockname())
+        agent = Running(tmp_path, [log])
+        agent.config.write_text(f"state_directory: {tmp_path}/state\nlisten: {address}\n")
+        with agent.start():
+            result = run("check", "-c", agent.config, "--format", "jsonl")
+
+        assert findings(result)["listen"]["state"] == "ok"
+
     def test_everything_ready(self, config_file, tmp_path):
         """Configuration, patterns, logs, state and monitor are each looked at."""
         (tmp_path / "auth.log").write_bytes(EXAMPLE_LOG.read_bytes())
@@ -132,6 +159,7 @@ class TestCheck:
         result = run("check", "-c", config_file, "--format", "jsonl")
 
         found = {about: row["state"] for about, row in findings(result).items()}
+        assert found.pop("listen") in {"ok", "note"}  # the usual port may be in use here
         assert found == dict.fromkeys(
             ("configuration", "patterns", "log", "state", "monitor"), "ok"
         )

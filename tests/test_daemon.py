@@ -1,10 +1,12 @@
 """The running agent, watched from outside."""
 
+import os
 import shutil
 import signal
 from datetime import UTC, datetime
 
 import pytest
+from chaos import children_of, status_of
 from running import Running, eventually
 
 PATTERN = """\
@@ -95,6 +97,20 @@ def test_hangup_reloads_at_once(log, tmp_path):
 
         assert eventually(lambda: "read again" in run.text())
         assert run.stop() == 0
+
+
+def test_status_tells_of_a_monitor_that_died(log, tmp_path):
+    """How often, when and with which exit status it ended; it answers again."""
+    with Running(tmp_path, [log]).start() as run:
+        for child in children_of(run.process.pid):
+            os.kill(child, signal.SIGKILL)
+        assert eventually(lambda: run.status()["monitor"]["restarts"])
+        monitor = run.status()["monitor"]
+        _, text = status_of(run)
+        assert eventually(lambda: run.text().count("The embedded monitor listens") == 2)
+
+    assert (monitor["restarts"], monitor["exit_status"]) == (1, -9)
+    assert "(ended by itself 1 time and was started again, last " in text
 
 
 def test_a_second_agent_is_refused(log, tmp_path):

@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from logwatch_monitis.errors import (
     LogwatchError,
     MissingExtraError,
     NotPermittedError,
+    SetupError,
     StateError,
 )
 from logwatch_monitis.output import FORMATS, Terminal
@@ -103,6 +105,7 @@ def _look(path: str | None, *, online: bool) -> Iterator[Finding]:
     yield from _sshd()
     yield from _state(configuration)
     yield from _monitor(configuration)
+    yield from _address(configuration)
     if online:
         yield from _online(configuration)
 
@@ -262,6 +265,34 @@ def _monitor(configuration: Config) -> Iterator[Finding]:
         yield _error("monitor", error)
     else:
         yield Finding("monitor", "ok", f"{monitor.url}, both keys found")
+
+
+def _address(configuration: Config) -> Iterator[Finding]:
+    """Yield whether the agent can have its address; that of an agent that runs is its own."""
+    from logwatch_monitis.monitor.listen import bind, parse_listen
+    from logwatch_monitis.seams import SystemClock
+    from logwatch_monitis.spool import Locks
+
+    listen = configuration.listen
+    with suppress(LogwatchError):
+        directory = configuration.state_directory
+        if Locks(directory, SystemClock()).holder("run"):
+            yield Finding("listen", "ok", "the agent runs and has its address")
+            return
+        if os.path.exists(directory) and not os.access(directory, os.X_OK):  # noqa: PTH110 - as above
+            hint = "as root: sudo logwatch-monitis check"
+            yield Finding("listen", "note", f"not known whether an agent runs on {listen}", hint)
+            return
+    try:
+        bind(*parse_listen(listen)).close()
+    except SetupError as error:
+        if configuration.listen_chosen:
+            yield _error("listen", error)
+        else:
+            hint = "'run' takes the next free port and prints it"
+            yield Finding("listen", "note", error.message, hint)
+    else:
+        yield Finding("listen", "ok", f"{listen} is free")
 
 
 def _online(configuration: Config) -> Iterator[Finding]:

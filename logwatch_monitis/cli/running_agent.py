@@ -216,6 +216,6 @@ _STATUS: dict[str, Check] = {
         last_error=_text,
         held=_rows(_section(id=_text, reason=_text, refusals=_number, judged=bool)),
     ),
-    "monitor": _section(url=_text, page=_text),
+    "monitor": _section(url=_text, page=_text, restarts=_number, died=_moment, exit_status=_count),
     "configuration": _section(needs_restart=_rows(_text)),
 }

@@ -44,7 +44,7 @@ def _human(status: Mapping[str, Any], why: str, *, healthy: bool) -> str:
     facts = {
         "agent": f"{word}: {visible(why)}",
         "process": f"{status['pid']}, version {version}, {_since(status['since'])}",
-        "monitor": visible(monitor.get("page") or monitor.get("url") or "-"),
+        "monitor": visible(monitor["page"] or monitor["url"] or "-") + _deaths(monitor),
         "spool": f"{spool['depth']} waiting, {spool['dead']} refused by the monitor",
         "delivery": f"{visible(delivery['state'])}, last one {_since(delivery['last_delivery'])}",
         "last error": visible(delivery["last_error"] or "-"),
@@ -70,6 +70,15 @@ def _held(rows: list[dict[str, Any]]) -> str:
         else "waits until another login is taken, which shows whether it is to blame"
     )
     return f"{row['id']}{more}, refused {row['refusals']} times; {fate}: {row['reason']}"
+
+
+def _deaths(monitor: Mapping[str, Any]) -> str:
+    """Return how often the embedded monitor has ended by itself, if it has."""
+    if not monitor["restarts"]:
+        return ""
+    times = counted(monitor["restarts"], "time")
+    last = f"last {ago(monitor['died'])}, exit status {monitor['exit_status']}"
+    return f" (ended by itself {times} and was started again, {last}; the agent's log says why)"
 
 
 def _since(moment: float | None) -> str:
