@@ -19,6 +19,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from logwatch_monitis.control import ask
 
 COUNT = 5000
 DESCRIPTORS = 1024
@@ -44,15 +47,26 @@ class Agent:
             stderr=(directory / "stderr").open("w"),
         )
 
-    def status(self) -> dict:
+    def status(self) -> dict[str, Any]:
         """Return what ``status`` says; nothing until it answers."""
-        words = [sys.executable, "-m", "logwatch_monitis", "status", "-c", str(self.config)]
-        told = subprocess.run([*words, "--format", "json"], capture_output=True, check=False).stdout
-        return json.loads(told) if told else {}
+        try:
+            found: dict[str, Any] = json.loads(ask(self.directory / "state", "/status")[1])
+        except OSError:
+            return {}
+        return found
 
     def logins(self) -> int:
         """Return how many logins were found."""
         return sum(self.status().get("events", {}).values())
+
+    def watches(self, count: int) -> float:
+        """Wait until so many logs are watched, and return how long that took from the start."""
+        wait(lambda: len(self.status().get("sources", ())) == count)
+        return time.monotonic() - self.begun
+
+    def finds(self, count: int) -> float:
+        """Wait until so many logins are found, and return how long that took."""
+        return wait(lambda: self.logins() >= count)
 
     def processor(self) -> float:
         """Return the seconds of processor time that the agent has taken."""
@@ -66,7 +80,7 @@ class Agent:
 
     def descriptors(self) -> int:
         """Return how many it has open."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def stop(self) -> float:
         """End it with SIGTERM, and return how long that took."""
@@ -86,6 +100,12 @@ def line(number: int) -> str:
     return (
         f"{stamp} web sshd[{number}]: Accepted password for u{number} from 192.0.2.7 port 5 ssh2\n"
     )
+
+
+def append(log: Path, text: str) -> None:
+    """Write to the end of a log."""
+    with log.open("a") as file:
+        file.write(text)
 
 
 def wait(condition: Callable[[], bool], most: float = 120.0) -> float:
@@ -116,12 +136,10 @@ def logs(directory: Path, *, apart: bool = False) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(map(line, range(20))))
         agent = Agent(root, f"{root}/*/auth.log" if apart else f"{root}/*.log")
-        wait(lambda: len(agent.status().get("sources", ())) == count)
-        tell(f"{count} logs: until all are watched", time.monotonic() - agent.begun, "s")
+        tell(f"{count} logs: until all are watched", agent.watches(count), "s")
         for path in paths:
-            with path.open("a") as file:
-                file.write(line(7))
-        tell("a login in each: until all are found", wait(lambda: agent.logins() >= count), "s")
+            append(path, line(7))
+        tell("a login in each: until all are found", agent.finds(count), "s")
         time.sleep(15)
         before = agent.processor()
         time.sleep(IDLE_S)
@@ -130,9 +148,8 @@ def logs(directory: Path, *, apart: bool = False) -> None:
         tell("memory", agent.memory(), "MiB")
         tell("memory for each log", (agent.memory() - base) * 1024 / count, "KiB")
         tell("descriptors", agent.descriptors(), "")
-        found = agent.logins()
-        paths[0].open("a").write(line(8))
-        tell("one more login: until it is found", wait(lambda: agent.logins() > found), "s")
+        append(paths[0], line(8))
+        tell("one more login: until it is found", agent.finds(count + 1), "s")
         tell("SIGTERM", agent.stop(), "s")
 
 
@@ -150,9 +167,9 @@ def copies(directory: Path) -> None:
         os.utime(copy, (time.time() - number * 86_400,) * 2)
     log.write_text(line(1))
     agent = Agent(directory, str(log))
-    wait(lambda: bool(agent.status()))
-    log.open("a").write(line(2))
-    wait(lambda: agent.logins() == 1)
+    agent.watches(1)
+    append(log, line(2))
+    agent.finds(1)
     tell(f"{COUNT} copies: from the start to the first login", time.monotonic() - agent.begun, "s")
     for renumbered in (False, True):
         time.sleep(3)
@@ -167,7 +184,7 @@ def copies(directory: Path) -> None:
             (directory / "auth.log.1.gz").rename(directory / f"auth.log.{COUNT + 9}.gz")
         log.rename(directory / "auth.log.1")
         log.write_text(line(3))
-        wait(lambda many=2 + renumbered: agent.logins() == many)
+        agent.finds(2 + renumbered)
         time.sleep(3)
         what = "a rotation that renames all" if renumbered else "a rotation"
         tell(f"{what}: processor time", agent.processor() - before, "s")
@@ -195,18 +212,15 @@ def bombs(directory: Path) -> None:
     log = directory / "auth.log"
     log.write_text(line(1))
     agent = Agent(directory, str(log))
-    wait(lambda: bool(agent.status()))
-    asking = time.monotonic()
-    agent.status()
-    asking = time.monotonic() - asking
-    log.open("a").write(line(2))
-    tell("bombs: until a login is found", wait(lambda: agent.logins() == 1) - asking, "s")
+    agent.watches(1)
+    append(log, line(2))
+    tell("bombs: until a login is found", agent.finds(1), "s")
     for number in range(5, 0, -1):
         for copy in directory.glob(f"auth.log.{number}.*"):
             copy.rename(directory / copy.name.replace(f".{number}.", f".{number + 1}."))
     log.rename(directory / "auth.log.1")
     log.write_text(line(3))
-    tell("after a rotation", wait(lambda: agent.logins() == 2) - asking, "s")
+    tell("after a rotation", agent.finds(2), "s")
     tell("SIGTERM", agent.stop(), "s")
 
 
