@@ -13,6 +13,7 @@ from logwatch_monitis.credentials import Credential
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.login import Login
 from logwatch_monitis.paths import state_directory
+from logwatch_monitis.small_files import read_small
 
 __all__ = [
     "DEFAULT_FILES",
@@ -257,11 +258,11 @@ def load(path: str | None = None) -> Config:
 
     Raises:
         DocumentError: mistakes in the file, all of them, with their places.
-        SetupError: the file cannot be read.
+        SetupError: the file cannot be read, or is too large.
     """
     name = path or DEFAULT_PATH
     try:
-        data = Path(name).read_bytes()
+        data = read_small(name)
     except FileNotFoundError:
         if path is None:
             return Config()

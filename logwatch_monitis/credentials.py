@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.private_files import check_mode
+from logwatch_monitis.small_files import read_small
 
 __all__ = ["Credential", "Secret", "read_secret_file", "without_keys"]
 
@@ -81,7 +82,7 @@ class Credential:
             return read_secret_file(path)
         if directory := environ.get("CREDENTIALS_DIRECTORY"):
             credential = Path(directory, self.name)
-            if credential.exists() and credential.read_bytes().strip():
+            if credential.exists() and read_small(credential).strip():
                 return _read(str(credential), guarded=False)
         return read_secret_file(self.file) if self.file else self.value
 

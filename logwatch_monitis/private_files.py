@@ -12,7 +12,6 @@ import errno
 import grp
 import os
 import pwd
-import secrets
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
@@ -369,7 +368,7 @@ def write_in(
         FileExistsError: with *new*, there is one.
         OSError: it cannot be written.
     """
-    partial = f".{name}.{secrets.token_hex(4)}"
+    partial = f".{name}.{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(partial, flags, FILE_MODE, dir_fd=directory)
     try:

@@ -10,6 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.errors import SetupError
+from logwatch_monitis.small_files import read_small
+
 __all__ = ["PATH", "SILENT", "Setting", "read_log_settings"]
 
 PATH = Path("/etc/ssh/sshd_config")
@@ -40,8 +43,8 @@ def read_log_settings(path: Path = PATH) -> dict[str, Setting]:
 
 
 def _settings(path: Path, base: Path, depth: int) -> Iterator[tuple[str, Setting]]:
-    with suppress(OSError):
-        text = path.read_text("utf-8", "replace")
+    with suppress(OSError, SetupError):
+        text = read_small(path).decode("utf-8", "replace")
         for number, line in enumerate(text.splitlines(), 1):
             match = _LINE.fullmatch(line)
             name, value = (match[1].lower(), match[2]) if match else ("", "")

@@ -8,7 +8,6 @@ unassigned ones, and all blanks but the blank.
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -100,6 +99,8 @@ def csv_rows(rows: Iterable[Sequence[str]], end: str = "\n") -> str:
 
 def compact_json(value: Any) -> str:
     """Return *value* as JSON in ASCII, without blanks."""
+    import json
+
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.grammar import MAX_MESSAGE, load_rules
-from logwatch_monitis.grammar.cache import cache_directory
+from logwatch_monitis.grammar import MAX_MESSAGE, cache, load_rules
+from logwatch_monitis.grammar.cache import own_directory
 from logwatch_monitis.grammar.compile import runtime
 from logwatch_monitis.grammar.literals import Need, choose
 from logwatch_monitis.grammar.rules import RuleSet
@@ -219,13 +219,29 @@ def test_place_of_the_cache(monkeypatch):
     monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/home/ann/.cache")
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert str(cache_directory()) == "/var/cache/logwatch-monitis"
+    assert str(own_directory()) == "/var/cache/logwatch-monitis"
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert str(cache_directory()) == "/home/ann/.cache/logwatch-monitis"
+    assert str(own_directory()) == "/home/ann/.cache/logwatch-monitis"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache_directory() is None
-    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/ours")
-    assert str(cache_directory()) == "/var/cache/ours"
+    monkeypatch.setenv("HOME", "/home/bob")
+    assert str(own_directory()) == "/home/bob/.cache/logwatch-monitis"
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/ours:/var/cache/other")
+    assert str(own_directory()) == "/var/cache/ours"
+
+
+def test_versions_that_share_a_cache(load, tmp_path, monkeypatch):
+    """Each keeps its rules, so that none builds them anew at every start; old ones go."""
+    built = []
+    save = cache.save
+    monkeypatch.setattr(cache, "save", lambda *words: built.append(cache.VERSION) or save(*words))
+    for version in ("1", "2", "1", "2"):
+        monkeypatch.setattr(cache, "VERSION", version)
+        load()
+    assert built == ["1", "2"]
+    for version in range(30):
+        monkeypatch.setattr(cache, "VERSION", str(version))
+        load()
+    assert len(list((tmp_path / "cache").iterdir())) == 12
 
 
 def test_generated_code_finds_its_names(load):

@@ -27,6 +27,7 @@ from logwatch_monitis.errors import (
     StateError,
 )
 from logwatch_monitis.output import FORMATS, Terminal
+from logwatch_monitis.sources.globs import expand
 from logwatch_monitis.sshd_config import SILENT, read_log_settings
 from logwatch_monitis.text import visible
 
@@ -126,9 +127,11 @@ def _patterns(configuration: Config) -> Iterator[Finding]:
 
 def _logs(configuration: Config) -> list[Finding]:
     """Return what is to be said of each log; if there are some and all are denied, that is 77."""
-    paths = [path for pattern in configuration.sources.files for path in _paths(pattern)]
+    wide: list[Finding] = []
+    paths = [path for pattern in configuration.sources.files for path in _paths(pattern, wide)]
     programs = _programs(configuration)
-    findings = [*(_log(path, programs) for path in paths), *_journal(configuration.sources)]
+    logs = [_log(path, programs) for path in paths]
+    findings = [*wide, *logs, *_journal(configuration.sources)]
     there = {finding.message for finding in findings if finding.state != "note"}
     denied = [finding for finding in findings if finding.message.endswith(_DENIED)]
     if denied and len(denied) == len(there):
@@ -139,8 +142,12 @@ def _logs(configuration: Config) -> list[Finding]:
     return findings
 
 
-def _paths(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern)) or [pattern]  # noqa: PTH207 - the pattern may be absolute
+def _paths(pattern: str, wide: list[Finding]) -> list[str]:
+    try:
+        return (expand(pattern) if glob.has_magic(pattern) else []) or [pattern]
+    except SetupError as error:
+        wide.append(_error("log", error))
+        return []
 
 
 def _programs(configuration: Config) -> Collection[str]:

@@ -17,10 +17,17 @@ from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record, write_records
 from logwatch_monitis.config import Config
-from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, suggest
+from logwatch_monitis.errors import (
+    DocumentError,
+    LogwatchError,
+    SetupError,
+    UsageError,
+    suggest,
+)
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
 from logwatch_monitis.private_files import PUBLIC_FILE_MODE, make_directory_for_all, write_file
+from logwatch_monitis.small_files import read_small
 from logwatch_monitis.text import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")
@@ -107,9 +114,9 @@ def _samples_only(error: DocumentError) -> bool:
         return False  # what is wrong is the file itself: its owner, its mode, its kind
     for path in {problem.path for problem in error.problems}:
         try:
-            if read_file(Path(path).read_bytes(), path).document.problems:
+            if read_file(read_small(path), path).document.problems:
                 return False
-        except (DocumentError, OSError):
+        except (SetupError, OSError):
             return False
     return True
 
@@ -227,7 +234,7 @@ def edit(config_path: str | None, name: str) -> None:
         draft = Path(directory, found.name)
         write_file(draft, found.data)
         _edit(draft)
-        data = draft.read_bytes()
+        data = read_small(draft)
     if data == found.data:
         say("Nothing was changed.")
         return

@@ -17,6 +17,7 @@ from logwatch_monitis.config import DEFAULT_FILES, EMBEDDED, Config
 from logwatch_monitis.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, UnreachableError, UsageError
 from logwatch_monitis.installing import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, Wanted
+from logwatch_monitis.small_files import read_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _choose(
         url = click.prompt(asked, default=EMBEDDED) if ask else EMBEDDED
     keys = None if url == EMBEDDED else _keys(loaded, key_files, ask=ask)
     if path:
-        return _Choice(str(url), Path(path).read_bytes(), keys)
+        return _Choice(str(url), read_small(path), keys)
     if not logs and ask:
         logs = shlex.split(click.prompt("Logs to watch", default=shlex.join(DEFAULT_FILES)))
     text = installing.configuration_text(str(url), logs or DEFAULT_FILES, keys=bool(keys))

@@ -20,22 +20,21 @@ from logwatch_monitis.errors import Problem, StateError
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.safety import RefusedError, read_safely
 from logwatch_monitis.grammar.search import Search
+from logwatch_monitis.paths import cache_directory
 from logwatch_monitis.private_files import make_directory, write_file
 
-__all__ = ["cache_directory", "load", "save"]
+__all__ = ["load", "own_directory", "save"]
 
 _LIMIT = 4 * 1024 * 1024
+_FILES = 12
+"""So many files are kept, the newest: those of a few versions and choices of services."""
 
 
-def cache_directory() -> Path | None:
-    """Return where this user's rules are kept: for root never a place in somebody's home."""
-    given = os.environ.get("CACHE_DIRECTORY")
-    if given or os.geteuid() == 0:
-        return Path(given or "/var/cache/logwatch-monitis")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    with contextlib.suppress(RuntimeError):
-        base = base.expanduser()
-    return base / "logwatch-monitis" if base.is_absolute() else None
+def own_directory() -> Path | None:
+    """Return where this user's rules are kept; None for a user without a home directory."""
+    with contextlib.suppress(StateError):
+        return cache_directory()
+    return None
 
 
 def load(search: Search, services: Collection[str] | None, directory: Path) -> BuiltSet | None:
@@ -58,23 +57,38 @@ def save(
     with contextlib.suppress(OSError, StateError):
         make_directory(directory)
         write_file(directory / _name(services), data)
+        _tidy(directory)
+
+
+def _tidy(directory: Path) -> None:
+    """Remove all but the newest files."""
+    found = [(path.lstat().st_mtime_ns, path) for path in directory.glob("rules-*.marshal")]
+    for _, path in sorted(found, reverse=True)[_FILES:]:
+        path.unlink(missing_ok=True)
 
 
 def _name(services: Collection[str] | None) -> str:
-    """Return a file name for one choice of services, so that few files collect."""
+    """Return a file name for this program and one choice of services.
+
+    Two versions that share a directory, one installed and one in a checkout, keep a file each.
+    """
     wanted = "all" if services is None else "\0".join(sorted(services))
-    digest = blake2b(wanted.encode(), digest_size=8).hexdigest()
+    digest = blake2b(repr((_program(), wanted)).encode(), digest_size=8).hexdigest()
     return f"rules-{digest}.marshal"
+
+
+def _program() -> tuple[Any, ...]:
+    """Return what tells this program and this Python from others."""
+    return VERSION, sys.version, marshal.version, _own_modules()
 
 
 def _key(search: Search, services: Collection[str] | None) -> bytes:
     """Return a hash of all that built rules depend on."""
     digest = blake2b(digest_size=32)
-    about = (VERSION, sys.version, marshal.version, _own_modules())
     wanted = sorted(services) if services is not None else None
     files = [tuple(found) for versions in search.versions.values() for found in versions]
     problems = [problem.render() for problem in search.problems]
-    digest.update(repr((about, wanted, files, problems)).encode())
+    digest.update(repr((_program(), wanted, files, problems)).encode())
     return digest.digest()
 
 

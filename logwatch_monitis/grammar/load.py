@@ -33,7 +33,7 @@ def load_rules(
         DocumentError: with every problem of every file, those of their samples included.
     """
     search = find(directories, system=system)
-    kept = cache_directory or cache.cache_directory()
+    kept = cache_directory or cache.own_directory()
     built = cache.load(search, services, kept) if kept else None
     if built is None:
         from logwatch_monitis.grammar.build import build

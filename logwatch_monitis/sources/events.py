@@ -16,6 +16,7 @@ __all__ = [
     "FileRotated",
     "FileTruncated",
     "FileUnreadable",
+    "GlobTooWide",
     "LineTooLong",
     "PartialLineDropped",
     "PositionDamaged",
@@ -221,3 +222,15 @@ class WatchRestored(Event):
 
     def __str__(self) -> str:
         return "Directories are watched again"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobTooWide(Event):
+    """Finding the files of a glob would take too long; none is read because of it."""
+
+    level: ClassVar[int] = logging.ERROR
+    pattern: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Not watched: {self.reason}"

@@ -12,16 +12,17 @@ before a reboot would be missed. With it other machines' journals are shown as w
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from logwatch_monitis import programs
 from logwatch_monitis.config import Sources
-from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.sources.globs import expand
 from logwatch_monitis.sources.journal_events import (
     JournalEnded,
     JournalFound,
@@ -137,7 +138,9 @@ def check_choice(choice: str) -> None:
 
 
 def _exists(pattern: str) -> bool:
-    return os.path.lexists(pattern) or bool(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    with suppress(SetupError):  # a glob that means too much is not watched
+        return os.path.lexists(pattern) or bool(expand(pattern))
+    return False
 
 
 class Journal:

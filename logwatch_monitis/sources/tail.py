@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.errors import SetupError
 from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.sources.arrange import Start
 from logwatch_monitis.sources.chain import Chain, Identity, Part
-from logwatch_monitis.sources.events import PositionDamaged
+from logwatch_monitis.sources.events import GlobTooWide, PositionDamaged
 from logwatch_monitis.sources.follow import Follower
+from logwatch_monitis.sources.globs import expand
 from logwatch_monitis.sources.position import LogState, dump, load
 from logwatch_monitis.sources.rota import OpenLogs, Rota
 from logwatch_monitis.sources.siblings import log_path
@@ -118,6 +120,7 @@ class Tail:
         self._leave = leave
         self._saved = dict(saved)
         self._globs: list[str] = []
+        self._too_wide: set[str] = set()
         self._first: Start = "first byte" if from_start else "end"
         self._chains: dict[str, Chain] = {}
         self._names: set[str] = set()
@@ -314,14 +317,25 @@ class Tail:
         """Look which files the globs match now."""
         for pattern in self._globs:
             known = pattern in self._saved
-            for path in _matches(pattern):
+            for path in self._matches(pattern):
                 if path not in self._chains and not self._is_copy(path, pattern):
                     self._add(path, "first byte" if known else self._first)
             if pattern not in self._saved:
                 self._saved[pattern] = ""
-            self._glob_directories.update(map(Path, _matches(str(Path(pattern).parent))))
+            self._glob_directories.update(map(Path, self._matches(str(Path(pattern).parent))))
             self._glob_directories.add(_root(pattern))
             self._watched = None
+
+    def _matches(self, pattern: str) -> list[str]:
+        """Return what a glob means; one that costs too much is told of once, and left alone."""
+        if pattern in self._too_wide:
+            return []
+        try:
+            return expand(pattern)
+        except SetupError as error:
+            self._too_wide.add(pattern)
+            self._events(GlobTooWide(pattern, error.render()))
+            return []
 
     def _is_copy(self, path: str, pattern: str) -> bool:
         """Tell whether *path* is a rotated copy of another log that the glob matches, too."""
@@ -360,10 +374,6 @@ def _chunk(chain: Chain, part: Part) -> Chunk:
         dump(chain.state_after(part)),
         portion.again,
     )
-
-
-def _matches(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - keeps paths as written
 
 
 def _is_glob(pattern: str) -> bool:
