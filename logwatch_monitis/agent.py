@@ -17,7 +17,7 @@ from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.live_log import LiveLog
-from logwatch_monitis.login import Login, Ordinals
+from logwatch_monitis.login import Login, Numberings
 from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Clock, Event, Events
@@ -275,8 +275,9 @@ class Agent:
         state = self.logs.get(chunk.log) or self._open(chunk)
         scanner = state.scanner
         scanner.path = chunk.path
-        if chunk.again:
-            scanner.ordinals, scanner.cut.waiting = Ordinals(), CutLines().waiting
+        if chunk.numbering not in state.numberings:
+            scanner.cut.waiting = CutLines().waiting
+        scanner.ordinals = state.numberings.turn(chunk.numbering, chunk.numberings)
         if chunk.offset == 0 and isinstance(chunk, Chunk):
             scanner.timeline = self._timeline(chunk.path)
         state.blocks += 1
@@ -337,16 +338,16 @@ class Agent:
             Timeline.live(self._zone, self._clock),
             machine=self._machine,
             path=chunk.path,
-            ordinals=Ordinals(self._ordinals.get(chunk.log, "")),
         )
-        return self.logs.setdefault(chunk.log, LiveLog(scanner))
+        numberings = Numberings(self._ordinals.get(chunk.log, ""))
+        return self.logs.setdefault(chunk.log, LiveLog(scanner, numberings))
 
     def _hold(self, log: str, checkpoint: str) -> None:
         state = self.logs.get(log)
         if state is None:
             self._held.positions[log] = Position(checkpoint, self._ordinals.get(log, ""))
         else:
-            position = Position(checkpoint, state.scanner.ordinals.save())
+            position = Position(checkpoint, state.numberings.save())
             state.mark(position, self._oldest(log, state))
             self._marked[log] = state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from logwatch_monitis.login import Login
+from logwatch_monitis.login import Login, Numberings
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.spool import Position
 from logwatch_monitis.waiting import Waiting
@@ -24,6 +24,7 @@ class LiveLog:
 
     Attributes:
         scanner: reads it.
+        numberings: its ordinals.
         size: bytes read of it.
         last_line, last_login: when it last said something, and when the last login was; seconds
             since the epoch.
@@ -32,6 +33,7 @@ class LiveLog:
     """
 
     scanner: Scanner
+    numberings: Numberings
     size: int = 0
     last_line: float | None = None
     last_login: float | None = None

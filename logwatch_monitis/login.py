@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ __all__ = [
     "SHORT",
     "Counts",
     "Login",
+    "Numberings",
     "Opening",
     "Ordinals",
     "hashers",
@@ -155,6 +156,10 @@ def _loaded(saved: dict[str, int] | str) -> Counts:
     return Crowd.load(saved) if isinstance(saved, str) else saved
 
 
+def _dump(state: dict[str, Any]) -> str:
+    return json.dumps(state, separators=(",", ":"), default=Crowd.save)
+
+
 class Opening:
     """The seconds with which a job began that did not know the lines before its own.
 
@@ -217,11 +222,20 @@ class Ordinals:
         self._second: int | None = None
         self._counts: Counts = {}
         if saved:
-            state = json.loads(saved)
-            self._seconds = {int(second): _loaded(c) for second, c in state["seconds"].items()}
-            self._folded = set(state["folded"])
-            self._second = state["second"]
-            self._counts = self._seconds.get(self._second, {}) if self._seconds else {}
+            self._restore(json.loads(saved))
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Ordinals:
+        """Go on from *state*, what `state` was when it was written as JSON."""
+        ordinals = cls()
+        ordinals._restore(state)
+        return ordinals
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._seconds = {int(second): _loaded(c) for second, c in state["seconds"].items()}
+        self._folded = set(state["folded"])
+        self._second = state["second"]
+        self._counts = self._seconds.get(self._second, {}) if self._seconds else {}
 
     def next(self, first_id: str, second: int, *, ambiguous: bool = False) -> int:
         """Return the ordinal of a line.
@@ -261,11 +275,12 @@ class Ordinals:
 
     def save(self) -> str:
         """Return the state as JSON text, for the position row or a job's hand-over."""
-        return json.dumps(
-            {"second": self._second, "seconds": self._seconds, "folded": sorted(self._folded)},
-            separators=(",", ":"),
-            default=Crowd.save,
-        )
+        return _dump(self.state)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What `save` writes."""
+        return {"second": self._second, "seconds": self._seconds, "folded": sorted(self._folded)}
 
     def follow(self, opening: Opening) -> bool:
         """Count the lines of a job that began without these counts.
@@ -307,3 +322,38 @@ class Ordinals:
 
     def _span(self, second: int) -> int:
         return self.FOLD_SPAN if second in self._folded else self.SPAN
+
+
+class Numberings:
+    """The ordinals of one log, by numbering (`logwatch_monitis.sources.tail.Chunk.numbering`).
+
+    Most logs have one. What a file holds after it was rewritten is counted by itself, so a line
+    that was there before gets the id that it had, and one that was not the next free one.
+    """
+
+    def __init__(self, saved: str = "") -> None:
+        """Continue from *saved*, what `save` returned; the empty text begins anew."""
+        self._ordinals: dict[int, Ordinals] = {}
+        self._last = 0
+        if saved:
+            state = json.loads(saved)
+            others = state.get("others", {}).items()
+            self._last = state.get("numbering", 0)
+            self._ordinals = {int(n): Ordinals.restored(other) for n, other in others}
+            self._ordinals[self._last] = Ordinals.restored(state)
+
+    def __contains__(self, numbering: object) -> bool:
+        return numbering in self._ordinals
+
+    def turn(self, numbering: int, numberings: Collection[int]) -> Ordinals:
+        """Return the ordinals of one numbering, and forget all that are not among *numberings*."""
+        for old in self._ordinals.keys() - numberings - {numbering}:
+            del self._ordinals[old]
+        self._last = numbering
+        return self._ordinals.setdefault(numbering, Ordinals())
+
+    def save(self) -> str:
+        """Return the state as JSON text; version 0.1 knows the numbering that was counted last."""
+        states = {numbering: ordinals.state for numbering, ordinals in self._ordinals.items()}
+        last = states.pop(self._last, None) or Ordinals().state
+        return _dump({**last, "numbering": self._last, "others": states})

@@ -45,7 +45,7 @@ class Log:
         """Return so many new lines, and count them as written."""
         lines = []
         for _ in range(count):
-            now = datetime.now(UTC)
+            now = self.now()
             number, self._next = self._next, self._next + 1
             self.written.append(Written(number, int(now.timestamp() * 1000)))
             stamp = now.isoformat(timespec="microseconds")
@@ -55,6 +55,11 @@ class Log:
                 f" from 192.0.2.{number % 250 + 1} port {number % 60000 + 1024} ssh2\n"
             )
         return "".join(lines)
+
+    @staticmethod
+    def now() -> datetime:
+        """Return the time of the next login."""
+        return datetime.now(UTC)
 
     def append(self, count: int = 1, path: Path | None = None) -> None:
         """Write so many logins, to the log or to a file that it has become."""

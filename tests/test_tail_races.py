@@ -53,7 +53,7 @@ class Reader:
     def __init__(self, path, seed):
         self.chance = random.Random(seed)
         self.path, self.saved = path, {}
-        self.lines, self.again = [], []
+        self.lines, self.again, self.numbering = [], [], None
         self.tail = self.begin()
 
     def begin(self):
@@ -70,7 +70,9 @@ class Reader:
     def look(self):
         """Take what is there, or a part of it."""
         for chunk in self.tail.read():
-            (self.again if chunk.again else self.lines).extend(chunk.data.splitlines())
+            self.numbering = self.numbering or chunk.numbering
+            anew = chunk.numbering != self.numbering
+            (self.again if anew else self.lines).extend(chunk.data.splitlines())
             self.saved[chunk.log] = chunk.checkpoint
             if self.chance.random() < self.risk:
                 return self.restart()

@@ -22,9 +22,10 @@ from logwatch_monitis.sources.events import (
     FileRotated,
     FileTruncated,
 )
-from logwatch_monitis.sources.follow import Follower
+from logwatch_monitis.sources.follow import Follower, prune
 from logwatch_monitis.sources.handle import Handle
 from logwatch_monitis.sources.identity import Place, line_start, matches
+from logwatch_monitis.sources.numbering import Succession, new_numbering
 from logwatch_monitis.sources.position import FileState
 from logwatch_monitis.sources.shelf import (
     KnownCopies,
@@ -56,6 +57,7 @@ class Arranger:
         files: the files known, oldest first.
         live: the file that now has the log's name; None if there is none.
         start: see `Start`.
+        numbering: of the file that follows the newest one known; changed by `run`.
         now: of the monotonic clock.
         events: told what is found.
         known: what is known of the rotated copies.
@@ -68,6 +70,7 @@ class Arranger:
         live: Handle | None,
         *,
         start: Start,
+        numbering: int,
         now: float,
         events: Events,
         known: KnownCopies,
@@ -76,11 +79,12 @@ class Arranger:
         self._copies = known
         self._live = live
         self._start = start
+        self.numbering = numbering
         self._now = now
         self._events = events
         found = live.stat() if live else None
         self._identity = (found.st_dev, found.st_ino) if found else None
-        self._cut: list[Follower] = []
+        self._cut: dict[Follower, Follower] = {}
         self._files = self._split(files)
         self._own = self._files[-1] if files and not files[-1].done else None
         self._placed: dict[int, int] = {}
@@ -111,7 +115,7 @@ class Arranger:
         for file in files:
             if file.handle and not file.handle.packed and not file.intact:
                 was, file = file.split(self._now)  # noqa: PLW2901
-                self._cut.append(was)
+                self._cut[was] = file
                 result.append(was)
             result.append(file)
         return result
@@ -277,7 +281,7 @@ class Arranger:
         if self._adopted is None:
             return False
         file = self._files[self._adopted]
-        return file.former is None and file.place.offset > 0
+        return not file.rewritten and file.place.offset > 0
 
     def _marks(self, shelf: Shelf, unseen: list[int]) -> dict[int, Follower]:
         """Return copies that are neither known nor to be read as landmarks.
@@ -297,7 +301,10 @@ class Arranger:
         return marks
 
     def _build(self, shelf: Shelf, unseen: list[int], marks: dict[int, Follower]) -> list[Follower]:
-        new = marks | {index: self._whole(shelf, index) for index in unseen}
+        succession = Succession(self.numbering, self._files, self._placed, len(shelf))
+        for was, file in self._cut.items():
+            file.numbering = succession.of_cut(was, is_last=file is self._own)
+        new = marks | {index: self._whole(shelf, index, succession.at(index)) for index in unseen}
         waiting = sorted(new)
         files: list[Follower] = []
         for number, file in enumerate(self._files):
@@ -308,10 +315,11 @@ class Arranger:
                 files.append(file)
                 if index is not None and file.handle:
                     files += self._elsewhere(file, file.handle, index, shelf)
-        files = _prune(files + [new[index] for index in waiting]) + self._moved_away()
+        files = prune(files + [new[index] for index in waiting]) + self._moved_away()
         self._tell(shelf, files)
         if self._live:
-            files.append(self._live_follower(self._live))
+            files.append(self._live_follower(self._live, succession.live))
+        self.numbering = files[-1].numbering if self._live else succession.after(files)
         return files
 
     def _moved_away(self) -> list[Follower]:
@@ -325,7 +333,7 @@ class Arranger:
         """Tell whether what is found instead of a known file may hold lines read before."""
         return any(
             not (file.done or file.orphan or n in self._placed or n == self._adopted)
-            and (file.former is not None or not file.place.blank)
+            and (file.rewritten or not file.place.blank)
             for n, file in enumerate(self._files)
         )
 
@@ -342,7 +350,7 @@ class Arranger:
         if not file.handle:
             file.dev, file.ino = copy.dev, copy.ino
             if file.done and shelf.goes_on(index, file.size):
-                file.done, file.former = False, Place()
+                file.done, file.numbering = False, new_numbering()
             file.handle = None if file.done else shelf.take(index)
         return True
 
@@ -354,20 +362,20 @@ class Arranger:
         other = None if copy[1:3] == (file.dev, file.ino) else shelf.handle(index)
         if other is None or is_prefix(other, handle):
             return []
-        follower = self._whole(shelf, index)
+        follower = self._whole(shelf, index, file.numbering)
         self._hand_over(file, handle, follower, other)
         return [follower]
 
     def _hand_over(self, file: Follower, handle: Handle, follower: Follower, other: Handle) -> None:
         """Let *follower* read on in *other*, and *file* wait for late lines only."""
-        follower.place = file.place
+        follower.place, follower.numbering = file.place, file.numbering
         file.orphan = True
         if is_prefix(handle, other):
             file.place = line_start(handle.read_at, handle.stat().st_size)
-        else:
-            follower.former = Place()  # from where they differ on, both must be read
+        else:  # from where they differ on, both must be read
+            follower.rewritten, follower.numbering = True, new_numbering()
 
-    def _whole(self, shelf: Shelf, index: int) -> Follower:
+    def _whole(self, shelf: Shelf, index: int, numbering: int) -> Follower:
         copy = shelf.copies[index]
         handle = shelf.take(index) if shelf.is_open(index) else None
         if handle:
@@ -375,14 +383,15 @@ class Arranger:
         else:
             state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
             follower = Follower(self._log, state, None, self._now)
-        if self._misses_place():
-            follower.former = Place()  # perhaps a copy that ends before the place
+        follower.rewritten = self._misses_place()  # perhaps a copy that ends before the place
+        follower.numbering = numbering
         return follower
 
-    def _live_follower(self, live: Handle) -> Follower:
+    def _live_follower(self, live: Handle, numbering: int) -> Follower:
         if self._adopted is not None:
             return self._adopt(self._files[self._adopted], live)
         file = Follower.opened(self._log, self._log, live, self._now)
+        file.numbering = numbering
         own = self._own
         if self._start == "end":
             file.place = line_start(live.read_at, live.stat().st_size)
@@ -390,7 +399,7 @@ class Arranger:
             if own.handle and matches(own.place, live.read_at):
                 self._hand_over(own, own.handle, file, live)
             else:
-                file.former = own.place
+                file.rewritten = True
         if own is None:
             self._events(FileFound(self._log, file.place.offset))
         return file
@@ -436,11 +445,3 @@ class Arranger:
             self._events(FileGap(self._log, own.path, None))
         elif not found and (self._live or any(file not in self._files for file in older)):
             self._events(FileReplaced(self._log))
-
-
-def _prune(files: list[Follower]) -> list[Follower]:
-    """Drop the landmarks that tell nothing: those before others, and before all open files."""
-    files = [file for file in files if not (file.done and file.orphan)]
-    first = next((n for n, file in enumerate(files) if not file.done), len(files))
-    telling = [file for file in files[:first] if not file.place.blank]
-    return telling[-1:] + files[first:]

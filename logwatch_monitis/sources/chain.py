@@ -24,6 +24,7 @@ from logwatch_monitis.sources.events import (
 from logwatch_monitis.sources.follow import LATE_SECONDS, Follower, Portion, RewrittenError, Steady
 from logwatch_monitis.sources.handle import Handle, open_any, open_plain
 from logwatch_monitis.sources.identity import Place
+from logwatch_monitis.sources.numbering import new_numbering
 from logwatch_monitis.sources.position import FileState, LogState
 from logwatch_monitis.sources.shelf import KnownCopies, ShelfBusyError, ShelfMovedError
 
@@ -80,6 +81,7 @@ class Chain:
         self.files = [Follower(path, file, None, now) for file in (state.files if state else ())]
         self.live = False
         self.twin: Follower | None = None
+        self._numbering = state.numbering if state else new_numbering()
         self._arranged = False
         self._steady = Steady()
         self._copies = KnownCopies(path, events)
@@ -95,7 +97,7 @@ class Chain:
     def state_after(self, part: Part | None) -> LogState:
         """Return what to remember once *part* is taken."""
         files = [
-            file.state._replace(place=part.portion.place, again=False)
+            file.state._replace(place=part.portion.place, rewritten=False)
             if part and file is part.file
             else file.state
             for file in self.files
@@ -103,7 +105,12 @@ class Chain:
         ]
         if self.twin:
             files.append(self.twin.state._replace(path=self.path))
-        return LogState(tuple(files), self.live or self.twin is not None)
+        return LogState(tuple(files), self.live or self.twin is not None, self._numbering)
+
+    @property
+    def numberings(self) -> frozenset[int]:
+        """All numberings that lines may still come with."""
+        return frozenset([self._numbering, *(f.numbering for f in self.files if not f.done)])
 
     def holds(self, identity: Identity) -> Follower | None:
         """Return the open file with this device and inode."""
@@ -297,6 +304,7 @@ class Chain:
             return
         place = Place(offset=found.st_size)
         state = FileState(self.path, found.st_dev, found.st_ino, found.st_size, place)
+        state = state._replace(numbering=self._numbering)
         self.files = [Follower(self.path, state, None, self._clock.monotonic())]
         self._start = "known"
 
@@ -332,6 +340,7 @@ class Chain:
             self.files,
             live,
             start=self._start,
+            numbering=self._numbering,
             now=self._clock.monotonic(),
             events=self._events,
             known=self._copies,
@@ -349,7 +358,7 @@ class Chain:
             self._report(FileUnreadable(self.path, self.path, reason_of(error)))
             return False
         self._unlive()
-        self.files = files
+        self.files, self._numbering = files, arranger.numbering
         self.live = live is not None
         self._start = "known"
         self._arranged = True

@@ -12,11 +12,11 @@ from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.allowance import Allowance
 from logwatch_monitis.sources.events import LineTooLong
 from logwatch_monitis.sources.handle import Handle, has_writer, open_plain
-from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at, starts_like
+from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at
 from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
 from logwatch_monitis.sources.position import FileState
 
-__all__ = ["LATE_SECONDS", "Follower", "Portion", "RewrittenError", "Steady"]
+__all__ = ["LATE_SECONDS", "Follower", "Portion", "RewrittenError", "Steady", "prune"]
 
 LATE_SECONDS = 600.0
 """How long a renamed file is watched after its last line."""
@@ -41,14 +41,12 @@ class Portion(NamedTuple):
         data: the lines.
         place: the read position behind them.
         modified: when the file was last written, seconds since the epoch.
-        again: the file was rewritten and begins as it did, so the lines may be known already.
     """
 
     offset: int
     data: bytes
     place: Place
     modified: float
-    again: bool
 
 
 class Steady:
@@ -84,8 +82,8 @@ class Follower:
         handle: the open file; None if it is done, or could not be opened yet.
         done: read to its end and not read any more.
         parked: closed to save a descriptor, and opened again when it changes.
-        former: where reading stood before the file was rewritten or replaced, until its first
-            lines are read: they may be known already.
+        rewritten: it is not what was read before, and none of its lines has been read yet.
+        numbering: see `Chunk.numbering`.
         orphan: the file has no name and goes on in another one; only late lines are awaited here.
         quiet_since: when it last gave lines or was renamed; of the monotonic clock.
         slow: it is compressed, and reading it takes long: whatever else there is comes first.
@@ -94,10 +92,10 @@ class Follower:
     def __init__(self, log: str, state: FileState, handle: Handle | None, now: float) -> None:
         self._log = log
         self._steady = Steady()
-        self.path, self.dev, self.ino, self.size, self.place, self.done, again = state
+        self.path, self.dev, self.ino, self.size, self.place, self.done = state[:6]
+        self.rewritten, self.numbering = state[6:]
         self.handle = handle
         self.parked = False
-        self.former = Place() if again else None
         self.orphan = False
         self.quiet_since = now
         self.slow = False
@@ -122,7 +120,8 @@ class Follower:
             self.size,
             self.place,
             self.done,
-            again=self.former is not None,
+            self.rewritten,
+            self.numbering,
         )
 
     @property
@@ -155,10 +154,12 @@ class Follower:
     def split(self, now: float) -> tuple[Follower, Follower]:
         """Return what this file was, without its bytes, and what it is since it was rewritten."""
         was = Follower(self._log, self.state, None, now)
-        state = FileState(self.path, self.dev, self.ino, 0, Place())
-        rewritten = Follower(self._log, state, self.handle, now)
-        rewritten.former = self.place
-        return was, rewritten
+        state = FileState(
+            *(self.path, self.dev, self.ino, 0, Place()),
+            rewritten=True,
+            numbering=self.numbering,
+        )
+        return was, Follower(self._log, state, self.handle, now)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -246,7 +247,7 @@ class Follower:
     def take(self, portion: Portion, now: float) -> None:
         """Count *portion* as read."""
         self.place = portion.place
-        self.former = None
+        self.rewritten = False
         self.quiet_since = now
 
     def finished(self, now: float) -> bool:
@@ -284,11 +285,7 @@ class Follower:
         assert self.handle is not None
         if not (self.handle.packed or self.intact):
             raise RewrittenError  # while it was read
-        return Portion(piece.start, piece.data, self._behind(piece), modified, self._again())
-
-    def _again(self) -> bool:
-        assert self.handle is not None
-        return self.former is not None and starts_like(self.former, self.handle.read_at)
+        return Portion(piece.start, piece.data, self._behind(piece), modified)
 
     def _print(self, beginning: bytes) -> None:
         self.place = self.place._replace(print_size=len(beginning), print_hash=digest(beginning))
@@ -318,3 +315,11 @@ class Follower:
 
 def _stamp(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def prune(files: list[Follower]) -> list[Follower]:
+    """Drop the landmarks that tell nothing: those before others, and before all open files."""
+    files = [file for file in files if not (file.done and file.orphan)]
+    first = next((n for n, file in enumerate(files) if not file.done), len(files))
+    telling = [file for file in files[:first] if not file.place.blank]
+    return telling[-1:] + files[first:]

@@ -22,7 +22,6 @@ __all__ = [
     "line_start",
     "matches",
     "place_at",
-    "starts_like",
 ]
 
 REACH = 1024
@@ -74,7 +73,7 @@ def digest(data: bytes) -> str:
 
 def matches(place: Place, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the bytes that *place* was made from."""
-    return starts_like(place, read_at) and holds_before(place, read_at)
+    return _starts_like(place, read_at) and holds_before(place, read_at)
 
 
 def holds_before(place: Place, read_at: ReadAt) -> bool:
@@ -83,7 +82,7 @@ def holds_before(place: Place, read_at: ReadAt) -> bool:
     return len(before) == place.reach and digest(before) == place.tail_hash
 
 
-def starts_like(place: Place, read_at: ReadAt) -> bool:
+def _starts_like(place: Place, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the fingerprint of *place*."""
     beginning = read_at(0, place.print_size)
     return len(beginning) == place.print_size and digest(beginning) == place.print_hash

@@ -41,6 +41,7 @@ from logwatch_monitis.sources.journalctl import (
     own_entries,
     permission_error,
 )
+from logwatch_monitis.sources.numbering import new_numbering
 from logwatch_monitis.sources.tail import SourceStatus
 
 __all__ = ["LOG", "Journal", "JournalChunk", "Place", "check_choice", "is_wanted"]
@@ -62,10 +63,13 @@ class Place(NamedTuple):
     Attributes:
         cursor: of the last entry taken; empty before the first one.
         time_us: its time, microseconds since the epoch, UTC.
+        numbering: see `logwatch_monitis.sources.tail.Chunk`; where entries may come that were given
+            before, after a lost place, a new one begins.
     """
 
     cursor: str = ""
     time_us: int = 0
+    numbering: int = 0
 
     def dump(self) -> str:
         """Return it as JSON text."""
@@ -80,12 +84,14 @@ class Place(NamedTuple):
         """
         try:
             document = json.loads(text)
-            version, cursor, time_us = (document[name] for name in ("v", *cls._fields))
+            version, cursor, time_us = (document[name] for name in ("v", "cursor", "time_us"))
+            numbering = document.get("numbering", 0)
         except (KeyError, TypeError) as error:
             raise ValueError("not a place in the journal") from error
-        if version != VERSION or type(cursor) is not str or type(time_us) is not int:
+        numbers = type(time_us) is type(numbering) is int
+        if version != VERSION or type(cursor) is not str or not numbers:
             raise ValueError("not a place in the journal")
-        return cls(cursor, time_us)
+        return cls(cursor, time_us, numbering)
 
 
 class JournalChunk(NamedTuple):
@@ -97,7 +103,7 @@ class JournalChunk(NamedTuple):
         data: the entries as lines.
         entries: what they were made of.
         checkpoint: the read state once this chunk is taken; JSON text.
-        again: the entries may have been given already, so counts of identical lines begin anew.
+        numbering, numberings: see `logwatch_monitis.sources.tail.Chunk`.
     """
 
     log: str
@@ -106,7 +112,8 @@ class JournalChunk(NamedTuple):
     data: bytes
     entries: Batch
     checkpoint: str
-    again: bool
+    numbering: int
+    numberings: frozenset[int]
 
 
 def is_wanted(sources: Sources, logs: Sequence[str] = (), *, known: bool = False) -> bool:
@@ -182,7 +189,7 @@ class Journal:
         self._child: Child | None = None
         self._entries = JsonEntries()
         self._expected = ""
-        self._again = False
+        self._numbering = 0
         self._lines = 0
         self._given: tuple[JournalChunk, Place] | None = None
         self._trouble = ""
@@ -226,7 +233,6 @@ class Journal:
         if self._given:
             _, self._place = self._given
             self._given = self._since = None
-            self._again = False
             self._last_read = self._clock.now()
 
     def wait(self, timeout: float) -> bool:
@@ -295,12 +301,12 @@ class Journal:
         self._entries = JsonEntries()
 
     def _from(self, place: Place) -> list[str]:
-        self._expected, self._again = "", True
+        self._expected, self._numbering = "", new_numbering()
         if self._since is not None:
             return [f"--since=@{self._since // 1_000_000}"]
         if not place.cursor:
             return []
-        self._expected, self._again = place.cursor, False
+        self._expected, self._numbering = place.cursor, place.numbering
         return [f"--cursor={place.cursor}"]
 
     def _at_end(self) -> Place:
@@ -308,7 +314,7 @@ class Journal:
         words = command("--merge", "--lines=1", *(self._options or own_entries()))
         printed = output(words, _LAST_ENTRY_S)
         last = [entry for _, entry in JsonEntries().feed(printed) if entry]
-        return Place(last[-1].cursor, last[-1].time_us) if last else Place()
+        return Place(last[-1].cursor, last[-1].time_us, new_numbering()) if last else Place()
 
     def _batch(self, child: Child) -> tuple[JournalChunk, Place] | None:
         """Return entries that are there, and the place behind them; None if there are none."""
@@ -325,11 +331,11 @@ class Journal:
                         JournalSuppressed(entry.line.decode("utf-8", "replace").partition(": ")[2])
                     )
                 batch.add(entry, seqnum(entry.cursor))
-                place = Place(entry.cursor, entry.time_us)
+                place = Place(entry.cursor, entry.time_us, self._numbering)
         if not len(batch):
             return None
         self._lines += batch.size
-        state = place.dump(), self._again
+        state = place.dump(), place.numbering, frozenset([place.numbering])
         return JournalChunk(LOG, LOG, batch.begin, batch.data, batch, *state), place
 
     def _is_known(self, entry: Entry) -> bool:
@@ -341,7 +347,7 @@ class Journal:
             return True
         missing = gap_between(expected, entry.cursor)
         if missing != 0:
-            self._again = True
+            self._numbering = new_numbering()
             last = self._place.time_us if self._place else 0
             self._events(JournalGap(last, entry.time_us, missing))
         return False

@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from logwatch_monitis.sources.identity import Place
+from logwatch_monitis.sources.numbering import new_numbering
 
 __all__ = ["FileState", "LogState", "dump", "load"]
 
@@ -23,7 +24,8 @@ class FileState(NamedTuple):
         place: fingerprint and position.
         done: it was read to its end and is not read any more; it still marks a place in the
             order of rotation.
-        again: its next lines may have been given already (`Chunk.again`).
+        rewritten: it was rewritten, and nothing has been read of what it now holds.
+        numbering: see `Chunk.numbering`.
     """
 
     path: str
@@ -32,7 +34,8 @@ class FileState(NamedTuple):
     size: int
     place: Place
     done: bool = False
-    again: bool = False
+    rewritten: bool = False
+    numbering: int = 0
 
 
 class LogState(NamedTuple):
@@ -41,16 +44,19 @@ class LogState(NamedTuple):
     Attributes:
         files: as described; the last one is the live file if *live*.
         live: the log's own path led to a file.
+        numbering: of the file that follows the newest one known.
     """
 
     files: tuple[FileState, ...] = ()
     live: bool = False
+    numbering: int = 0
 
 
 def dump(state: LogState) -> str:
     """Return *state* as JSON text."""
-    files = [[*file[:4], list(file.place), file.done + 2 * file.again] for file in state.files]
-    document = {"v": VERSION, "files": files, "live": state.live}
+    files = [[*file[:4], list(file.place), file.done + 2 * file.rewritten] for file in state.files]
+    numberings = [state.numbering, *(file.numbering for file in state.files)]
+    document = {"v": VERSION, "files": files, "live": state.live, "numberings": numberings}
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -64,16 +70,25 @@ def load(text: str) -> LogState:
         document = json.loads(text)
         if document["v"] != VERSION:
             raise ValueError(f"unknown version {document['v']}")
-        files = tuple(_file(entry) for entry in document["files"])
-        return LogState(files, bool(document["live"]))
+        entries = document["files"]
+        numbering, *own = document.get("numberings") or _numberings(entries)
+        files = tuple(_file(*pair) for pair in zip(entries, own, strict=True))
+        return LogState(files, bool(document["live"]), numbering)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError("not a read position") from error
 
 
-def _file(entry: list[Any]) -> FileState:
+def _numberings(entries: list[Any]) -> list[int]:
+    """Return the numberings that version 0.1, which had one for a log, would have begun."""
+    own = [new_numbering() if entry[5] & 2 else 0 for entry in entries]
+    return [own[-1] if own else 0, *own]
+
+
+def _file(entry: list[Any], numbering: int) -> FileState:
     path, dev, ino, size, place, marks = entry
-    file = FileState(path, dev, ino, size, Place(*place), bool(marks & 1), bool(marks & 2))
-    numbers = (dev, ino, size, file.place.print_size, file.place.offset, file.place.skipping)
+    place = Place(*place)
+    file = FileState(path, dev, ino, size, place, bool(marks & 1), bool(marks & 2), numbering)
+    numbers = (*file[1:4], place.print_size, place.offset, place.skipping, numbering)
     texts = (path, file.place.print_hash, file.place.tail_hash)
     if not all(type(n) is int and n >= 0 for n in numbers):
         raise ValueError("not a read position: numbers expected")

@@ -39,8 +39,11 @@ class Chunk(NamedTuple):
         data: the lines, at most 1 MiB, the last one with its line end.
         modified: when the file was last written, seconds since the epoch.
         checkpoint: the complete read state of this log once this chunk is taken; JSON text.
-        again: the file was rewritten and begins as it did before: its lines may have been given
-            already, so counts of identical lines must begin anew.
+        numbering: byte-identical lines of one numbering are counted together. A file that follows
+            another in the rotation goes on with its numbering. Where one holds other bytes than
+            were read, which are in no copy either, lines may come that were given before: they
+            have a numbering of their own, so that the same lines get the same numbers.
+        numberings: all that lines of this log may still come with.
     """
 
     log: str
@@ -49,7 +52,8 @@ class Chunk(NamedTuple):
     data: bytes
     modified: float
     checkpoint: str
-    again: bool
+    numbering: int
+    numberings: frozenset[int]
 
 
 class SourceStatus(NamedTuple):
@@ -372,7 +376,8 @@ def _chunk(chain: Chain, part: Part) -> Chunk:
         portion.data,
         portion.modified,
         dump(chain.state_after(part)),
-        portion.again,
+        part.file.numbering,
+        chain.numberings,
     )
 
 
