@@ -103,6 +103,29 @@ def test_same_logins_as_one_process(seed, rules, tmp_path, monkeypatch):
     assert (expected.ends, one.counts) == (collector.ends, many.counts)
 
 
+def test_an_equal_line_behind_a_full_sheet_has_its_own_id(rules, tmp_path, monkeypatch):
+    """A part of a file whose sheet is full may yet hold a line that a part before it holds."""
+    names = ["same", *map(str, range(18)), "same"]
+    lines = [
+        f"Nov 22 21:41:45 web1 sudo: {name:>8} : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=x\n"
+        for name in names
+    ]
+    log = tmp_path / "auth.log"
+    log.write_text("".join(lines))
+    monkeypatch.setattr(jobs, "RANGE", 10 * len(lines[0]))
+    monkeypatch.setattr(jobs, "SHEET", 1)
+    blocks = partial(read_blocks, size=3 * len(lines[0]))
+    monkeypatch.setattr(history, "read_blocks", blocks)
+    collector = Collector()
+
+    jobs.read_logs(
+        History(rules, machine="m", zone=BERLIN), group([str(log)], BERLIN, []), 2, collector
+    )
+
+    assert [login.user_login for login in collector.logins] == names
+    assert len({login.id for login in collector.logins}) == len(names)
+
+
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "human"])
 def test_same_output_in_every_format(form, tmp_path):
     """The number of jobs changes nothing of what is printed."""

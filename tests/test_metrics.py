@@ -21,7 +21,7 @@ from logwatch_monitis.metrics import FIGURES
 from logwatch_monitis.scanner import Scanner
 from logwatch_monitis.seams import Reply
 from logwatch_monitis.sightings import RECENT, Sightings
-from logwatch_monitis.sources.events import FileGap, FileRotated, FileTruncated
+from logwatch_monitis.sources.events import FileGap, FileReplaced, FileRotated, FileTruncated
 from logwatch_monitis.syslog import Timeline
 
 
@@ -136,12 +136,13 @@ def test_events_are_counted():
     clock = SetClock(1000.0)
     tally = Tally(clock)
     tally(FileRotated("a", ()))
+    tally(FileReplaced("a"))
     tally(FileTruncated("a", 5, "", 5))
     tally(FileGap("a", "a.1", None))
     tally(DeliveryFailed("it is busy", 1.0, "NoSuchMonitorError"))
     tally(Delivered(2, (990_000_000, 1_200_000_000)))
 
-    assert (tally.rotations, tally.losses) == ({"a": 2}, {"truncated": 1, "gap": 1})
+    assert (tally.rotations, tally.losses) == ({"a": 3}, {"truncated": 1, "gap": 1})
     assert tally.retries == {"no_such_monitor": 1}
     assert (tally.lag.sum, list(tally.lag.buckets())[-1]) == (10.0, ("+Inf", 2))
 
