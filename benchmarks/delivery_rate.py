@@ -2,7 +2,9 @@
 
 Usage: python benchmarks/delivery_rate.py [LOGINS]
 
-The server is another process that answers at once. *client* is one signed addResult after the
+The server is another process that answers at once, or (*two writes*) sends header and body apart
+with Nagle's algorithm on, as Python's http.server does: the *former* line is the same client, but
+without the option that acknowledges at once. *client* is one signed addResult after the
 other; *delivery* takes the logins from a real spool and marks them there; *batches* does so with
 the batches of our own monitor.
 """
@@ -24,6 +26,7 @@ from urllib.parse import urlencode
 
 from logwatch_monitis.delivery import Deliverer
 from logwatch_monitis.login import Login
+from logwatch_monitis.monitis import transport as transport_module
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.transport import RequestsTransport
 from logwatch_monitis.monitis.wire import ANNOUNCE, Result, checksum
@@ -36,15 +39,16 @@ MONITORS = b'[{"id":"305","name":"Login Monitor","tag":"loginMonitor"}]'
 VALUES = {"user_login": "alice", "host": "2001:db8::1", "srv": "sshd"}
 
 
-def serve(listener: socket.socket, header: bytes) -> None:
-    """Answer every request of every connection with yes."""
+def serve(listener: socket.socket, header: bytes, *, apart: bool = False) -> None:
+    """Answer every request of every connection with yes, header and body *apart* or together."""
     while True:
         connection, _ = listener.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=answer, args=(connection, header), daemon=True).start()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not apart)
+        words = (connection, header, apart)
+        threading.Thread(target=answer, args=words, daemon=True).start()
 
 
-def answer(connection: socket.socket, header: bytes) -> None:
+def answer(connection: socket.socket, header: bytes, apart: bool) -> None:  # noqa: FBT001
     """Answer the requests of one connection."""
     data = b""
     while chunk := connection.recv(262_144):
@@ -57,7 +61,9 @@ def answer(connection: socket.socket, header: bytes) -> None:
             data = rest[int(length or 0) :]
             body = MONITORS if head.startswith(b"GET") else b'{"status":"ok","data":null}'
             size = b"Content-Length: %d\r\n" % len(body)
-            connection.sendall(b"HTTP/1.1 200 OK\r\n" + size + header + b"\r\n" + body)
+            head = b"HTTP/1.1 200 OK\r\n" + size + header + b"\r\n"
+            for part in (head, body) if apart else (head + body,):
+                connection.sendall(part)
 
 
 def rate(name: str, count: int, work: Callable[[], None], bare: float = 0.0) -> float:
@@ -110,9 +116,27 @@ def deliver(client: MonitisClient, spool: Spool, notes: Path) -> None:
     deliverer.close()
 
 
+def in_two_writes(count: int) -> None:
+    """Send to a server that writes twice, as the client did formerly and as it does now."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    work = partial(serve, listener, b"", apart=True)
+    multiprocessing.Process(target=work, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    rates = []
+    for name, quick in (("former", None), ("two writes", transport_module.QUICKACK)):
+        transport_module.QUICKACK = quick
+        transport = RequestsTransport()
+        client = MonitisClient(url, API_KEY, SECRET_KEY, transport=transport, clock=SystemClock())
+        number = count if quick else max(100, count // 20)
+        rates.append(rate(name, number, partial(client_loop, client, number)))
+        transport.close()
+    print(f"{'ratio':12} {rates[1] / rates[0]:9.1f}")
+
+
 def main() -> None:
     """Run all of them."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
+    in_two_writes(count)
     started = []
     for header in (b"", f"{ANNOUNCE}: 1\r\n".encode()):
         listener = socket.create_server(("127.0.0.1", 0))

@@ -512,6 +512,17 @@ def test_slow_server_gets_several_requests_at_once(server, room):
     assert all(abs(place - number) < 2 * LANES for place, number in enumerate(order))
 
 
+def test_connections_are_decided_on_within_a_round(server, room):
+    """A server that becomes slow, and fast again, is met with as many requests as pay at once."""
+    deliverer = room.process(patience=20)
+    room.take(130)
+    room.drain(deliverer)
+    under_way = slow_down(server, room, 0.02)
+    room.take(60)
+    deliverer.step()
+    assert 1 < under_way[1] <= LANES
+
+
 def test_fast_server_gets_one_request_at_a_time(server, room):
     """Where answers come at once, threads would only hinder each other; the order is strict."""
     under_way = slow_down(server, room, 0.0)

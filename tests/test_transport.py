@@ -109,6 +109,23 @@ def test_hostile_server(server, transport, fault, reason):
     assert len(server.requests) == 1, "nothing is sent again, or to anybody else"
 
 
+def test_a_server_that_writes_twice_is_not_waited_for(server, transport):
+    """Header and body in two writes, with Nagle's algorithm on: no answer takes 40 ms."""
+
+    def in_two(exchange):
+        exchange.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        exchange.send_head(**{"Content-Length": "2"})
+        exchange.socket.sendall(b"{}")
+
+    server.always(in_two)
+    seconds = []
+    for _ in range(50):
+        began = time.monotonic()
+        transport.send("POST", f"{server.url}/api", {})
+        seconds.append(time.monotonic() - began)
+    assert sorted(seconds)[20] < 0.03
+
+
 def test_works_after_a_fault(server, transport):
     """A connection that was cut off is not used again."""
     for fault in (drip(), endless(), truncated()):

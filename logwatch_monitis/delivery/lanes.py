@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, TypeVar
 
 from logwatch_monitis.errors import LogwatchError
@@ -28,7 +29,8 @@ class Lanes:
     """Does the same work for several items, in several threads if one item takes long.
 
     With answers that come at once, as over loopback, threads only hinder each other; from
-    `SLOW_SECONDS` on they win. Items start in their order in either way.
+    `SLOW_SECONDS` on they win. That is decided anew after each item. Items start in their order in
+    either way.
     """
 
     def __init__(self, clock: Clock, number: int = LANES) -> None:
@@ -46,11 +48,17 @@ class Lanes:
         After the first error, or after `halt`, no further item is started; those are not yielded.
         """
         self._halted = False
-        several = self._pace >= SLOW_SECONDS and min(self._number, len(items)) > 1
-        for item, outcome in (self._in_threads if several else self._in_turn)(work, items):
-            if outcome.started:
-                self._pace += _WEIGHT * (outcome.seconds - self._pace)
-                yield item, outcome.error
+        left, flying = deque(items), dict[Future[_Outcome], T]()
+        while (left and not self._halted) or flying:
+            if flying or (self._is_slow and len(left) > 1):
+                done = self._in_threads(work, left, flying)
+            else:
+                item = left.popleft()
+                done = [(item, self._do(work, item))]
+            for item, outcome in done:
+                if outcome.started:
+                    self._pace += _WEIGHT * (outcome.seconds - self._pace)
+                    yield item, outcome.error
 
     def halt(self) -> None:
         """Start no further item of this round."""
@@ -61,21 +69,20 @@ class Lanes:
         if self._threads:
             self._threads.shutdown()
 
-    def _in_turn(
-        self, work: Callable[[T], None], items: Sequence[T]
-    ) -> Iterator[tuple[T, _Outcome]]:
-        for item in items:
-            yield item, self._do(work, item)
+    @property
+    def _is_slow(self) -> bool:
+        return self._pace >= SLOW_SECONDS and self._number > 1
 
     def _in_threads(
-        self, work: Callable[[T], None], items: Sequence[T]
-    ) -> Iterator[tuple[T, _Outcome]]:
+        self, work: Callable[[T], None], left: deque[T], flying: dict[Future[_Outcome], T]
+    ) -> list[tuple[T, _Outcome]]:
+        """Start as many as there are threads, as long as that pays; return what is done first."""
         self._threads = self._threads or ThreadPoolExecutor(self._number, "delivery")
-        futures: dict[Future[_Outcome], T] = {
-            self._threads.submit(self._do, work, item): item for item in items
-        }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        while left and self._is_slow and not self._halted and len(flying) < self._number:
+            item = left.popleft()
+            flying[self._threads.submit(self._do, work, item)] = item
+        done, _ = wait(flying, return_when=FIRST_COMPLETED)
+        return [(flying.pop(future), future.result()) for future in done]
 
     def _do(self, work: Callable[[T], None], item: T) -> _Outcome:
         if self._halted:
