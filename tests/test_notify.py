@@ -174,12 +174,11 @@ def test_a_delivery_with_nothing_to_do_has_a_pulse(sender_of):
 def test_the_watchdog_starves_when_the_delivery_hangs(alive, fed):
     """Reading that gets on is not enough."""
     told = []
-    daemon = SimpleNamespace(
-        _holder=SimpleNamespace(changed=lambda: False),
-        _link=SimpleNamespace(alive=alive),
-        _notifier=SimpleNamespace(alive=lambda: told.append("fed"), wants_status=False),
-    )
-    _Daemon.keep_up(daemon)
+    daemon = object.__new__(_Daemon)
+    daemon._holder = SimpleNamespace(changed=lambda: False)
+    daemon._link = SimpleNamespace(alive=alive)
+    daemon._notifier = SimpleNamespace(alive=lambda: told.append("fed"), wants_status=False)
+    daemon.keep_up()
 
     assert told == fed
 
