@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from logwatch_monitis.errors import NewerStateError, StateError
@@ -107,16 +109,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """
     try:
         open_database(path)
-        connection = _connect(f"file:{_quoted(path)}")
-        found = _known_version(connection, path)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA secure_delete=ON")
-        connection.execute(f"PRAGMA cache_size={-32 * 1024}")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
-        connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
-        for version, step in enumerate(_STEPS[found:], found + 1):
-            connection.executescript(f"BEGIN;{step};PRAGMA user_version={version};COMMIT;")
+        with _connected(f"file:{_quoted(path)}") as connection:
+            found = _known_version(connection, path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute(f"PRAGMA cache_size={-32 * 1024}")
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
+            connection.execute(f"PRAGMA journal_size_limit={64 * _MIB}")
+            for version, step in enumerate(_STEPS[found:], found + 1):
+                connection.executescript(f"BEGIN;{step};PRAGMA user_version={version};COMMIT;")
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"{path}: {error}", "the monitor keeps its results there") from None
     return connection
@@ -124,13 +126,22 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that cannot write: only the writer may ever reset the write-ahead log."""
-    connection = _connect(f"file:{_quoted(path)}?mode=ro")
-    connection.execute("PRAGMA query_only=1")
+    with _connected(f"file:{_quoted(path)}?mode=ro") as connection:
+        connection.execute("PRAGMA query_only=1")
     return connection
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+@contextmanager
+def _connected(uri: str) -> Iterator[sqlite3.Connection]:
+    """Open a connection; an error within the block closes it."""
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False
+    )
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _quoted(path: Path) -> str:
@@ -141,7 +152,6 @@ def _known_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return how many of the steps a database has taken."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
-        connection.close()
         raise NewerStateError(
             f"{path}: made by a newer version (schema {found}, this one knows {VERSION})",
             "install that version again, or choose another data directory",
