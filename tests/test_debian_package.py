@@ -85,6 +85,18 @@ def _machine(tmp_path):
     machine.close()
 
 
+def test_nobody_but_root_may_write_what_the_package_holds(package):
+    """All is root's; no file or directory can be written by others or is set-user-id."""
+    listed = ["dpkg-deb", "--contents", package]
+    done = subprocess.run(listed, capture_output=True, text=True, check=True)
+    lines = [line.split(maxsplit=5) for line in done.stdout.splitlines()]
+    assert {owner for _, owner, *_ in lines} == {"root/root"}
+    for mode, *_, name in lines:
+        others = mode[4:] if mode[0] != "l" else ""
+        assert not set(others) & set("wsStT"), (mode, name)
+        assert "s" not in mode.lower(), (mode, name)
+
+
 def test_installed_used_and_purged(package, machine):
     """It scans, serves its unit, its manual and its completion; purged, nothing of it is left."""
     shutil.copy(package, machine.root / "tmp" / "package.deb")

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -82,6 +83,13 @@ def test_the_wheel_holds_every_module_and_pattern(wheel):
     }
 
     assert set() == wanted - inside
+
+
+def test_nobody_else_may_write_what_the_wheel_holds(wheel):
+    """Files are plain ones that others can read at most: none runs, none is set-user-id."""
+    modes = {one.filename: one.external_attr >> 16 for one in zipfile.ZipFile(wheel).infolist()}
+    assert {name: oct(mode) for name, mode in modes.items() if not stat.S_ISREG(mode)} == {}
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o7113} == {}
 
 
 def test_run_time_dependencies_are_enough(environment, tmp_path):
