@@ -135,6 +135,23 @@ def away_and_back_without_a_line(bench):
     return 1
 
 
+def away_for_long(bench):
+    """What had been read is given up before the log is there again, beside an older copy."""
+    bench.write(B)
+    yield
+    bench.rotate()
+    bench.write(login("c"), A)
+    yield
+    bench.path.unlink()
+    yield
+    bench.clock.time += 700
+    yield
+    bench.write(name="other")
+    yield
+    bench.write(A)
+    return 1
+
+
 def half_visible(bench):
     """The end of the rewritten log comes later, in the middle of a line."""
     bench.write(B, A, A)
@@ -157,6 +174,7 @@ CASES = [
     older_for_a_while,
     copy_rewritten,
     away_and_back_without_a_line,
+    away_for_long,
     half_visible,
 ]
 
