@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from typing import Literal
 
 from logwatch_monitis.seams import Events
@@ -179,15 +180,16 @@ class Arranger:
 
     def _recognise(self, shelf: Shelf) -> None:
         self._placed, self._low = {}, 0
+        held = self._held()
         for number, file in enumerate(self._files):
-            index = self._locate(file, shelf)
+            index = self._locate(file, shelf, held)
             if index is not None:
                 self._placed[number] = index
                 self._low = index + 1
         self._adopted = self._find_adopted(shelf)
         self._place_blank(shelf)
 
-    def _locate(self, file: Follower, shelf: Shelf) -> int | None:
+    def _locate(self, file: Follower, shelf: Shelf, held: Collection[object]) -> int | None:
         if file.handle:
             index = shelf.find_inode(file.dev, file.ino, self._low)
             if index is not None or file.orphan or self._identity == (file.dev, file.ino):
@@ -197,7 +199,7 @@ class Arranger:
             index = shelf.find_whole(file.state, self._low)
         else:
             index = shelf.find(file.place, self._low)
-        return None if index is None or shelf.copies[index][1:3] in self._held() else index
+        return None if index is None or shelf.copies[index][1:3] in held else index
 
     def _held(self) -> set[tuple[int, int]]:
         return {(file.dev, file.ino) for file in self._files if file.handle}
@@ -209,16 +211,17 @@ class Arranger:
     def _place_blank(self, shelf: Shelf) -> None:
         """Place older files that were still empty, which only inode and rank can tell."""
         end = len(shelf) if self._continues() else self._low
+        found = sorted(self._placed.items(), reverse=True)  # both numbers grow together
         low = 0
         for number, file in enumerate(self._files):
             if number in self._placed:
                 low = self._placed[number] + 1
+                found.pop()
             elif file.place.blank and not file.handle and file is not self._own:
-                high = min((i for n, i in self._placed.items() if n > number), default=end)
-                free = [i for i in range(low, high) if i not in self._placed.values()]
+                high = found[-1][1] if found else end
                 index = shelf.find_inode(file.dev, file.ino, low)
-                if free:
-                    self._placed[number] = index if index in free else free[0]
+                if low < high:
+                    self._placed[number] = index if index is not None and index < high else low
                     low = self._placed[number] + 1
 
     def _find_adopted(self, shelf: Shelf) -> int | None:
@@ -290,8 +293,9 @@ class Arranger:
         """
         marks: dict[int, Follower] = {}
         low = min(self._placed.values(), default=len(shelf))
+        taken = {*unseen, *self._placed.values()}
         for index in reversed(range(len(shelf))):
-            if index in unseen or index in self._placed.values():
+            if index in taken:
                 continue
             mark = shelf.mark(index)
             if mark:
