@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from logwatch_monitis.errors import LogwatchError, MonitorError, StateError, UnreachableError
+from logwatch_monitis.memory import give_memory_back
 from logwatch_monitis.monitis.batch import MAX_BATCH, Result
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import (
@@ -36,9 +36,9 @@ from .held import OTHERS_ASKED, HeldLogins, NotTakenError
 from .lanes import Lanes
 from .notes import Notes
 from .status import DeliveryStatus, HeldLogin
-from .target import Facts, Target, TargetFinder
+from .target import Outbox, Target, TargetFinder
 
-__all__ = ["Deliverer", "Outbox"]
+__all__ = ["Deliverer"]
 
 IDLE_SECONDS = 1.0
 STATE_SECONDS = 5.0
@@ -48,25 +48,10 @@ BATCHES_TOGETHER = 4
 BATCHES_SECONDS = 0.5
 MARK_SECONDS = 0.2
 SLOW_SECONDS = 5.0
+BURST = 2_000
 
 # What passes without anybody doing something; the rest needs a person.
 _PASSING = (UnreachableError, UnclearError, NoSuchMonitorError, StateError)
-
-
-class Outbox(Facts, Protocol):
-    """What the spool is to the delivery."""
-
-    def due(self, limit: int) -> list[Entry]:
-        """Return what is next, in the order in which it is to be sent."""
-
-    def delivered(self, sent: Sequence[Entry]) -> int:
-        """Take out what the monitor has."""
-
-    def failed(self, tried: Sequence[Entry], reason: str) -> None:
-        """Count a failed attempt."""
-
-    def refuse(self, entry: Entry, reason: str) -> bool:
-        """Put an entry aside as a dead letter."""
 
 
 class Deliverer:
@@ -130,6 +115,7 @@ class Deliverer:
         self._looked_again = False
         self._unmarked: list[Entry] = []
         self._marked_at = 0.0
+        self._since_tidy = 0
         self._recovered = False
         self._stopping = False
         self._done = threading.Event()
@@ -193,6 +179,7 @@ class Deliverer:
         self._notes.clear()
         waiting = self._waiting()
         if not waiting:
+            self._tidy()
             return IDLE_SECONDS
         monitor_id = self._finder.find()
         entries = [entry for entry in waiting if not self._held.is_held(entry)]
@@ -204,6 +191,12 @@ class Deliverer:
         tried = self._try_held(monitor_id, waiting)
         self._put_judged_aside()
         return 0.0 if entries or tried else self._held.wait(IDLE_SECONDS)
+
+    def _tidy(self) -> None:
+        """Give memory back after a burst."""
+        if self._since_tidy >= BURST:
+            give_memory_back()
+        self._since_tidy = 0
 
     def _work_alone(self, rest: float) -> float:
         """Go on with held logins while nothing waits that was not refused before, or else begin."""
@@ -399,6 +392,7 @@ class Deliverer:
         delivered = Delivered(
             len(self._unmarked), tuple(e.time_us for e in self._unmarked if not e.history)
         )
+        self._since_tidy += len(self._unmarked)
         self._unmarked = []
         self._looked_again = False
         self._backoff.reset()

@@ -12,10 +12,11 @@ from logwatch_monitis.monitis.client import MonitisClient, Monitor
 from logwatch_monitis.monitis.faults import NameTakenError, NoSuchMonitorError
 from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, Parameter
 from logwatch_monitis.seams import Events
+from logwatch_monitis.spool import Entry
 
 from .events import MonitorCreated, MonitorFound
 
-__all__ = ["Facts", "Target", "TargetFinder"]
+__all__ = ["Facts", "Outbox", "Target", "TargetFinder"]
 
 
 class Facts(Protocol):
@@ -26,6 +27,22 @@ class Facts(Protocol):
 
     def set_fact(self, name: str, value: str | None) -> None:
         """Store a fact; None forgets it."""
+
+
+class Outbox(Facts, Protocol):
+    """What the spool is to the delivery."""
+
+    def due(self, limit: int) -> list[Entry]:
+        """Return what is next, in the order in which it is to be sent."""
+
+    def delivered(self, sent: Sequence[Entry]) -> int:
+        """Take out what the monitor has."""
+
+    def failed(self, tried: Sequence[Entry], reason: str) -> None:
+        """Count a failed attempt."""
+
+    def refuse(self, entry: Entry, reason: str) -> bool:
+        """Put an entry aside as a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
