@@ -79,6 +79,29 @@ def test_copies_are_opened_once_and_not_at_every_rotation(bench, monkeypatch):
     assert counts[-1] - counts[-2] < 20
 
 
+def test_however_slow_the_machine_history_stays_history(bench, monkeypatch):
+    """Where a look may do next to nothing, it takes many to get on, and nothing old is read."""
+    monkeypatch.setattr(shelf, "_LOOK_SECONDS", 1e-9)
+    bench.start()
+    bench.look()
+    bench.stop()
+    bench.write(*lines(2))
+    bench.shift(keep=COPIES + 1)
+    bench.path.rename(f"{bench.path}.1")
+    bench.pack()
+    bench.write(*lines(3))
+    found = []
+    for _ in range(3 * COPIES):
+        found += bench.look()
+
+    assert lines(2, 3) == found
+    assert not bench.tail.pending
+    bench.shift(keep=COPIES + 2)
+    bench.path.rename(f"{bench.path}.1")
+    bench.write(*lines(4))
+    assert lines(4) == bench.look()
+
+
 def test_searching_many_copies_takes_few_descriptors(bench):
     """A place is found among hundreds of copies where few files may be open at once."""
     bench.start()

@@ -65,7 +65,7 @@ class KnownCopies:
         self._spent: Counter[Content] = Counter()
         self._costly: dict[Content, str] = {}
         self._kept: dict[Content, Handle] = {}
-        self._end = 0.0
+        self._left = 0.0
         self._all_needed = False
 
     @property
@@ -75,19 +75,22 @@ class KnownCopies:
 
     def begin(self, *, all_needed: bool) -> None:
         """Begin a look through the copies, where it matters that none is left out, or does not."""
-        self._end = time.thread_time() + _LOOK_SECONDS
+        self._left = _LOOK_SECONDS
         self._all_needed = all_needed
 
-    def may_open(self) -> bool:
-        """Tell whether another copy may be opened in this look.
+    def may_search(self) -> bool:
+        """Tell whether the beginning of another copy may be read in this look; one always may.
 
         Raises:
             ShelfBusyError: not in this one, and it matters.
         """
-        late = time.thread_time() > self._end
-        if late and self._all_needed:
+        if self._left <= 0 and self._all_needed:
             raise ShelfBusyError
-        return not late
+        return self._left > 0
+
+    def spend(self, seconds: float) -> None:
+        """Note what reading the beginning of a copy took, of processor time."""
+        self._left -= seconds
 
     def excludes(self, copy: Sibling, place: Place) -> bool:
         """Tell whether *copy* is known not to hold *place*."""
@@ -268,7 +271,9 @@ class Shelf:
         copy = self.copies[index]
         if place.blank or self._known.excludes(copy, place):
             return False
-        self._beginning(copy)
+        if self._known.beginning(copy) is None:
+            self._known.may_search()
+            self._beginning(copy)
         if self._known.excludes(copy, place):
             return False
         handle = self.handle(index)
@@ -322,7 +327,9 @@ class Shelf:
         ]
 
     def _begins(self, copy: Sibling, plain: Sibling) -> bool:
-        """Tell whether *plain* begins as *copy* does."""
+        """Tell whether *plain* begins as *copy* does; assume so where that takes long to tell."""
+        if self._known.beginning(copy) is None and not self._known.may_search():
+            return True
         return self._beginning(plain).startswith(self._beginning(copy))
 
     def _beginning(self, copy: Sibling) -> bytes:
@@ -331,6 +338,7 @@ class Shelf:
         handle = self._open(copy) if known is None else None
         if handle is None:
             return known or b""
+        begun = time.thread_time()
         handle.allowance = Allowance(*_FOR_BEGINNING)
         try:
             beginning = handle.read_at(0, REACH)
@@ -339,6 +347,8 @@ class Shelf:
             self._handles[copy.path] = None
             handle.close()
             return b""
+        finally:
+            self._known.spend(time.thread_time() - begun)
         self._known.learn(copy, beginning)
         return beginning
 
@@ -346,8 +356,6 @@ class Shelf:
         if self._known.is_costly(copy):
             return None
         if copy.path not in self._handles:
-            if not self._known.may_open():
-                return None
             self._make_room()
             self._handles[copy.path] = handle = self._known.kept(copy) or self._try(copy)
             if handle:
