@@ -62,6 +62,10 @@ class Agent:
     def watches(self, count: int) -> float:
         """Wait until so many logs are watched, and return how long that took from the start."""
         wait(lambda: len(self.status().get("sources", ())) == count)
+        return self.age()
+
+    def age(self) -> float:
+        """Return the seconds since the start."""
         return time.monotonic() - self.begun
 
     def finds(self, count: int) -> float:
@@ -159,36 +163,38 @@ def directories(directory: Path) -> None:
 
 
 def copies(directory: Path) -> None:
-    """Follow a log beside thousands of rotated copies."""
-    log = directory / "auth.log"
-    for number in range(1, COUNT + 1):
-        copy = directory / f"auth.log.{number}.gz"
-        copy.write_bytes(gzip.compress("".join(map(line, range(number, number + 100))).encode(), 1))
-        os.utime(copy, (time.time() - number * 86_400,) * 2)
-    log.write_text(line(1))
-    agent = Agent(directory, str(log))
-    agent.watches(1)
-    append(log, line(2))
-    agent.finds(1)
-    tell(f"{COUNT} copies: from the start to the first login", time.monotonic() - agent.begun, "s")
-    for renumbered in (False, True):
+    """Follow logs beside thousands of rotated copies, named by date and by number."""
+    for dated in (True, False):
+        root = directory / ("dated" if dated else "numbered")
+        root.mkdir()
+        log = root / "auth.log"
+        for number in range(1, COUNT + 1):
+            when = time.time() - number * 86_400
+            day = datetime.fromtimestamp(when, UTC).strftime("-%Y%m%d")
+            copy = Path(f"{log}{day if dated else f'.{number}'}.gz")
+            text = "".join(map(line, range(number, number + 100)))
+            copy.write_bytes(gzip.compress(text.encode(), 1))
+            os.utime(copy, (when, when))
+        log.write_text(line(1))
+        agent = Agent(root, str(log))
+        agent.watches(1)
+        append(log, line(2))
+        agent.finds(1)
+        tell(f"{COUNT} copies: from the start to the first login", agent.age(), "s")
         time.sleep(3)
         before = agent.processor()
-        if renumbered:
-            for number in range(COUNT, 1, -1):
-                (directory / f"auth.log.{number}.gz").rename(
-                    directory / f"auth.log.{number + 1}.gz"
-                )
-            (directory / "auth.log.1").rename(directory / "auth.log.2")
+        if dated:
+            log.rename(f"{log}-{datetime.now(UTC):%Y%m%d}")
         else:
-            (directory / "auth.log.1.gz").rename(directory / f"auth.log.{COUNT + 9}.gz")
-        log.rename(directory / "auth.log.1")
+            for number in range(COUNT, 0, -1):
+                Path(f"{log}.{number}.gz").rename(f"{log}.{number + 1}.gz")
+            log.rename(f"{log}.1")
         log.write_text(line(3))
-        agent.finds(2 + renumbered)
+        agent.finds(2)
         time.sleep(3)
-        what = "a rotation that renames all" if renumbered else "a rotation"
-        tell(f"{what}: processor time", agent.processor() - before, "s")
-    tell("SIGTERM", agent.stop(), "s")
+        what = "names are dates" if dated else "all are renamed"
+        tell(f"a rotation, {what}: processor time", agent.processor() - before, "s")
+        tell("SIGTERM", agent.stop(), "s")
 
 
 def bombs(directory: Path) -> None:

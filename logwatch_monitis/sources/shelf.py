@@ -258,6 +258,8 @@ class Shelf:
     def find_whole(self, file: FileState, low: int) -> int | None:
         """Return the copy from *low* on that is *file*, which was read to its end."""
         same = self.find_inode(file.dev, file.ino, low)
+        if file.place.blank:
+            return None
         if same is not None and self._holds(same, file.place) and not self.goes_on(same, file.size):
             return same
         found = list(self._holding(file.place, low))
@@ -265,11 +267,12 @@ class Shelf:
         return next(whole, next(iter(found), None))
 
     def _holding(self, place: Place, low: int) -> Iterator[int]:
-        return (index for index in range(low, len(self)) if self._holds(index, place))
+        high = 0 if place.blank else len(self)
+        return (index for index in range(low, high) if self._holds(index, place))
 
     def _holds(self, index: int, place: Place) -> bool:
         copy = self.copies[index]
-        if place.blank or self._known.excludes(copy, place):
+        if self._known.excludes(copy, place):
             return False
         if self._known.beginning(copy) is None:
             self._known.may_search()
