@@ -79,11 +79,11 @@ places = st.builds(
 )
 numbers = st.integers(0, 1 << 63)
 files = st.builds(
-    FileState, st.text(), numbers, numbers, numbers, places, st.booleans(), st.booleans()
+    FileState, st.text(), numbers, numbers, numbers, places, st.booleans(), st.booleans(), numbers
 )
 
 
-@given(st.builds(LogState, st.lists(files, max_size=3).map(tuple), st.booleans()))
+@given(st.builds(LogState, st.lists(files, max_size=3).map(tuple), st.booleans(), numbers))
 def test_a_position_is_read_as_it_was_written(state):
     """Nothing of a position is lost in its text."""
     assert state == load(dump(state))

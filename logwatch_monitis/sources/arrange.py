@@ -102,12 +102,10 @@ class Arranger:
         """
         self._copies.begin(all_needed=self._start == "known")
         for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(attempt * _PAUSE_SECONDS)
             try:
                 return self._attempt(last=attempt == _TRIES - 1)
             except ShelfMovedError:
-                continue
+                time.sleep(attempt * _PAUSE_SECONDS)
         raise ShelfMovedError
 
     def _split(self, files: list[Follower]) -> list[Follower]:

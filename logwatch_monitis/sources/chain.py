@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,7 @@ from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.arrange import Arranger, LiveMovedError, Start
 from logwatch_monitis.sources.descriptors import is_shortage, reason_of
 from logwatch_monitis.sources.events import (
-    FileGap,
     FileUnreadable,
-    LineTooLong,
-    PartialLineDropped,
     SameFile,
 )
 from logwatch_monitis.sources.follow import LATE_SECONDS, Follower, Portion, RewrittenError, Steady
@@ -27,6 +25,7 @@ from logwatch_monitis.sources.identity import Place
 from logwatch_monitis.sources.numbering import new_numbering
 from logwatch_monitis.sources.position import FileState, LogState
 from logwatch_monitis.sources.shelf import KnownCopies, ShelfBusyError, ShelfMovedError
+from logwatch_monitis.sources.siblings import directory_stamps
 
 __all__ = ["Chain", "Owner", "Part"]
 
@@ -260,21 +259,13 @@ class Chain:
         truncated between two looks.
         """
         now = self._clock.monotonic()
-        stamp = self._directory_stamp()
+        stamp = directory_stamps(self.path)
         if self._arranged and self._steady.trusted(stamp, now):
             return True
         arranged = self._arrange(self._live_handle())
         if arranged:
             self._steady.note(stamp, now)
         return arranged
-
-    def _directory_stamp(self) -> object:
-        stamps = []
-        for path in (self._where, Path(os.path.realpath(self._where))):
-            with contextlib.suppress(OSError):
-                found = path.parent.stat()
-                stamps.append((found.st_dev, found.st_ino, found.st_mtime_ns))
-        return stamps
 
     def _unlive(self) -> None:
         if self.live:
@@ -365,7 +356,7 @@ class Chain:
         return True
 
     def _next(self) -> Part | None:
-        for file in sorted(self.files, key=_is_slow):
+        for file in sorted(self.files, key=attrgetter("slow")):
             if self.pending and file.handle and file.handle.packed:
                 continue
             portion = self._read(file)
@@ -410,19 +401,15 @@ class Chain:
 
     def _skip(self, file: Follower) -> None:
         """Read no more in a copy that costs too much to decompress."""
-        assert file.handle is not None
-        found = file.handle.stat()
-        content = found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
-        self._copies.skip(file.path, content)
-        self.pending = True
+        self._copies.skip(file.path, file.content)
         file.close()
         file.done = True
+        self.pending = True
 
     def _broken(self, file: Follower, error: OSError) -> None:
         """Let go of a file that cannot be read any more, to open it anew at the next look."""
         if error.errno != errno.ESTALE:
-            reason = reason_of(error)
-            self._report(FileUnreadable(self.path, file.path, reason))
+            self._report(FileUnreadable(self.path, file.path, reason_of(error)))
         file.close()
         if file is self.files[-1]:
             self.live = False
@@ -433,23 +420,19 @@ class Chain:
             handle = open_any(file.path)
         except PermissionError:
             if self._clock.monotonic() - file.quiet_since > LATE_SECONDS:
-                self._lose(file)
+                file.lose(self._events)
             return False
         except (OSError, LogwatchError) as error:
             if not (isinstance(error, OSError) and is_shortage(error)):
-                self._lose(file)
+                file.lose(self._events)
             return False
         found = handle.stat()
         if (found.st_dev, found.st_ino) == (file.dev, file.ino):
             file.attach(file.path, handle)
             return True
         handle.close()
-        self._lose(file)
+        file.lose(self._events)
         return False
-
-    def _lose(self, file: Follower) -> None:
-        self._events(FileGap(self.path, file.path, file.unread or None))
-        file.done = True
 
     def _retire(self) -> None:
         """Let go of the older files that need not be watched any more."""
@@ -457,7 +440,7 @@ class Chain:
         for file in self.files[: -1 if self.live else None]:
             held = file.handle or file.parked
             if held and self._replaced(file) and file.finished(now):
-                self._finish(file)
+                file.finish(self._events)
 
     def _replaced(self, file: Follower) -> bool:
         """Tell whether *file* has a successor, or will not be continued in any case."""
@@ -465,21 +448,3 @@ class Chain:
             return True
         handle = file.handle
         return handle is not None and (handle.packed or not handle.stat().st_nlink)
-
-    def _finish(self, file: Follower) -> None:
-        damage = file.handle.damage if file.handle else None
-        if damage:
-            reason = f"{damage.what} after {damage.offset} uncompressed bytes"
-            self._events(FileUnreadable(self.path, file.path, reason))
-        skipping = file.place.skipping
-        if skipping:
-            size = skipping + file.unread
-            self._events(LineTooLong(self.path, file.path, file.place.offset, size))
-        elif file.unread and not file.orphan:
-            self._events(PartialLineDropped(self.path, file.path, file.unread))
-        file.close()
-        file.done = True
-
-
-def _is_slow(file: Follower) -> bool:
-    return file.slow

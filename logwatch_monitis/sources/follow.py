@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 from logwatch_monitis.seams import Events
 from logwatch_monitis.sources.allowance import Allowance
-from logwatch_monitis.sources.events import LineTooLong
+from logwatch_monitis.sources.events import (
+    FileGap,
+    FileUnreadable,
+    LineTooLong,
+    PartialLineDropped,
+)
 from logwatch_monitis.sources.handle import Handle, has_writer, open_plain
 from logwatch_monitis.sources.identity import REACH, Place, advance, digest, place_at
 from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
@@ -141,6 +146,13 @@ class Follower:
         return len(before) == place.reach and digest(before) == place.tail_hash
 
     @property
+    def content(self) -> tuple[int, int, int, int]:
+        """See `Sibling.content`: the same for the open file."""
+        assert self.handle is not None
+        found = self.handle.stat()
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+    @property
     def unread(self) -> int:
         """Bytes known to lie behind the read position."""
         return max(0, self.size - self.place.offset)
@@ -263,6 +275,26 @@ class Follower:
         if writer is None:
             return late
         return not writer and self.handle.stat().st_size <= self.size
+
+    def finish(self, events: Events) -> None:
+        """Let go of a file that will not be read any more, and tell what was left out of it."""
+        damage = self.handle.damage if self.handle else None
+        if damage:
+            reason = f"{damage.what} after {damage.offset} uncompressed bytes"
+            events(FileUnreadable(self._log, self.path, reason))
+        skipping = self.place.skipping
+        if skipping:
+            size = skipping + self.unread
+            events(LineTooLong(self._log, self.path, self.place.offset, size))
+        elif self.unread and not self.orphan:
+            events(PartialLineDropped(self._log, self.path, self.unread))
+        self.close()
+        self.done = True
+
+    def lose(self, events: Events) -> None:
+        """Give up a file that cannot be found again, and tell of it."""
+        events(FileGap(self._log, self.path, self.unread or None))
+        self.done = True
 
     def _next(self, size: int) -> Cut | None:
         assert self.handle is not None

@@ -9,6 +9,7 @@ below (logrotate's ``olddir``).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -23,6 +24,7 @@ from logwatch_monitis.sources.descriptors import is_shortage
 
 __all__ = [
     "Sibling",
+    "directory_stamps",
     "list_siblings",
     "log_path",
     "name_age",
@@ -146,6 +148,15 @@ def stat_siblings(paths: Iterable[str]) -> list[Sibling]:
     numbered = sorted((s for s in found if not s.dated), key=_order)
     dated = sorted((s for s in found if s.dated), key=_order)
     return _merge(numbered, dated)
+
+
+def directory_stamps(path: str) -> list[tuple[int, int, int]]:
+    """Return what changes with the names beside *path* and beside the file it leads to."""
+    stamps = []
+    for log in (path, os.path.realpath(path)):
+        with contextlib.suppress(OSError):
+            stamps.append(_stamp(os.path.split(log)[0] or "."))
+    return stamps
 
 
 def single(path: str) -> list[Sibling]:
