@@ -5,10 +5,15 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import stat
 from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["join_hint", "permission_hint"]
+__all__ = ["MOUNTED", "hides_copies", "join_hint", "mount_points", "permission_hint"]
+
+MOUNTED = "it is a mount point of its own, so the file that a rotation makes is not seen"
+"""What is wrong with a log that is mounted as a file, as containers do it."""
 
 
 def permission_hint(path: str) -> str:
@@ -27,6 +32,27 @@ def permission_hint(path: str) -> str:
 def join_hint(group: str) -> str:
     """Return how the user of this process gets what members of a group may do."""
     return f"sudo adduser {_user()} {group}, then log in again; or start it with sudo"
+
+
+def mount_points(table: str = "/proc/self/mountinfo") -> frozenset[str]:
+    """Return the paths at which something is mounted; none if the *table* cannot be read."""
+    with suppress(OSError):
+        rows = Path(table).read_bytes().splitlines()  # format: proc(5), blanks as \\040
+        names = (row.split()[4] for row in rows)
+        plain = (re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), n) for n in names)
+        return frozenset(map(os.fsdecode, plain))
+    return frozenset()
+
+
+def hides_copies(log: str) -> bool:
+    """Tell whether the directory of a *log* that may be read does not show what else is in it."""
+    try:
+        os.scandir(os.path.split(log)[0] or ".").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _user() -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from logwatch_monitis import config, sshd_config
-from logwatch_monitis.access import permission_hint
+from logwatch_monitis.access import MOUNTED, hides_copies, mount_points, permission_hint
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
 from logwatch_monitis.config import EMBEDDED, Config, Sources
@@ -131,6 +131,7 @@ def _logs(configuration: Config) -> list[Finding]:
     paths = [path for pattern in configuration.sources.files for path in _paths(pattern, wide)]
     programs = _programs(configuration)
     logs = [_log(path, programs) for path in paths]
+    logs += [finding for path in paths for finding in _rotation(path)]
     findings = [*wide, *logs, *_journal(configuration.sources)]
     there = {finding.message for finding in findings if finding.state != "note"}
     denied = [finding for finding in findings if finding.message.endswith(_DENIED)]
@@ -140,6 +141,19 @@ def _logs(configuration: Config) -> list[Finding]:
             for finding in findings
         ]
     return findings
+
+
+def _rotation(path: str) -> Iterator[Finding]:
+    """Yield what will keep a rotation of the log from being followed."""
+    if os.path.isfile(path) and os.path.realpath(path) in mount_points():  # noqa: PTH113
+        yield Finding("log", "note", f"{path}: {MOUNTED}", "mount its directory in place of it")
+    if os.access(path, os.R_OK) and hides_copies(path):
+        directory = os.path.split(path)[0] or "."
+        message = (
+            f"{directory} does not show what is in it, so what was written to {path} just before "
+            "a rotation, or while no agent ran, may be missed"
+        )
+        yield Finding("log", "note", message, f"chmod g+r {directory}, with the log's group")
 
 
 def _paths(pattern: str, wide: list[Finding]) -> list[str]:

@@ -6,10 +6,11 @@ import fnmatch
 import glob
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.access import MOUNTED, mount_points
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.seams import Clock, Events
 from logwatch_monitis.sources.arrange import Start
@@ -63,7 +64,7 @@ class SourceStatus(NamedTuple):
         log: its path.
         state: ``reading``, ``waiting`` (there is no such file yet), ``unreadable`` or ``shared``
             (it is read under another name).
-        detail: why it is unreadable, or the other name.
+        detail: why it is unreadable, or the other name, or what will end the reading.
         offset: the read position in the live file.
         size: the size of the live file.
         older: rotated files that are not finished yet.
@@ -218,9 +219,10 @@ class Tail:
 
     def statuses(self) -> list[SourceStatus]:
         """Return what can be said about each log, and about each glob that matches none."""
+        mounted = mount_points()
         waiting = [p for p in self._globs if not any(_fits(path, p) for path in self._chains)]
         return [
-            *map(self._status, self._chains.values()),
+            *(self._status(chain, mounted) for chain in self._chains.values()),
             *(SourceStatus(pattern, "waiting", "", 0, 0, 0, None) for pattern in waiting),
         ]
 
@@ -352,13 +354,14 @@ class Tail:
                 return chain.path, file
         return None
 
-    def _status(self, chain: Chain) -> SourceStatus:
+    def _status(self, chain: Chain, mounted: Collection[str]) -> SourceStatus:
         file = chain.files[-1] if chain.live else chain.twin
         state, detail = "waiting", ""
         if chain.trouble:
             state, detail = "unreadable", chain.trouble
         elif file:
-            state, detail = ("shared", file.path) if chain.twin else ("reading", "")
+            detail = MOUNTED if chain.path in mounted else ""
+            state, detail = ("shared", file.path) if chain.twin else ("reading", detail)
         older = sum(not f.done for f in chain.files) - chain.live
         offset, size = (file.place.offset, max(file.size, file.place.offset)) if file else (0, 0)
         last_read = self._last_read.get(chain.path)
