@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.login import Login
-from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.spool import Position, Spool
 
 BATCHES = {1: 300, 100: 100, 1_000: 100, 10_000: 10}

@@ -16,11 +16,11 @@ from logwatch_monitis.config import Ignore
 from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
+from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.live_log import LiveLog
 from logwatch_monitis.login import Login, Numberings
 from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.seams import Clock, Event, Events
 from logwatch_monitis.sources.journal import LOG, Journal, JournalChunk
 from logwatch_monitis.sources.packed import MAGIC_SIZE, packing
 from logwatch_monitis.sources.refusals import Refusals

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from logwatch_monitis.errors import place_of
+from logwatch_monitis.interfaces import Event, Events
 from logwatch_monitis.private_files import make_private
-from logwatch_monitis.seams import Event, Events
 
 __all__ = ["SOCKET_NAME", "Control", "Health", "PageFailed", "ask"]
 

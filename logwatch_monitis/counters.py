@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import Any
 
 from logwatch_monitis.delivery import Delivered, DeliveryFailed, DeliveryStillFailing
+from logwatch_monitis.interfaces import Clock, Event, Reply, Transport
 from logwatch_monitis.monitor.child import MonitorDied
-from logwatch_monitis.seams import Clock, Event, Reply, Transport
 from logwatch_monitis.sources.events import (
     CopySkipped,
     FileGap,

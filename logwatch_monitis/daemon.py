@@ -13,12 +13,12 @@ from logwatch_monitis.config import Config
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.interfaces import SystemClock, ThreadWaker
 from logwatch_monitis.link import Link
 from logwatch_monitis.loop import Loop, Reread, Say
 from logwatch_monitis.metrics import prometheus_text
 from logwatch_monitis.notify import Notifier
 from logwatch_monitis.observe import fan_out, logs_to_journal
-from logwatch_monitis.seams import SystemClock, ThreadWaker
 from logwatch_monitis.sending import monitor_directory, open_spool
 from logwatch_monitis.signals import Signals
 from logwatch_monitis.spool import Locks, SpoolDamagedError

@@ -10,6 +10,7 @@ from logwatch_monitis.agent import Agent, Sink
 from logwatch_monitis.config import Config, Reload
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar.load import RulesHolder
+from logwatch_monitis.interfaces import Clock, Events, ThreadWaker
 from logwatch_monitis.observe import LogEvents
 from logwatch_monitis.renewal import (
     ConfigLoaded,
@@ -21,7 +22,6 @@ from logwatch_monitis.renewal import (
     changed_keys,
     with_fixed,
 )
-from logwatch_monitis.seams import Clock, Events, ThreadWaker
 from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.signals import Signals
 from logwatch_monitis.sources.descriptors import raise_limit

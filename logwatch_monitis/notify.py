@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
-from logwatch_monitis.seams import Clock
+from logwatch_monitis.interfaces import Clock
 
 __all__ = ["STATUS_EVERY_S", "Notifier"]
 

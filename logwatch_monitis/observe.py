@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from logwatch_monitis.seams import Event, Events
+from logwatch_monitis.interfaces import Event, Events
 from logwatch_monitis.text import visible
 
 __all__ = ["LEVELS", "LogEvents", "fan_out", "logs_to_journal"]

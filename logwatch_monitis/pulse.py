@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from logwatch_monitis.seams import Clock, Reply, Transport, Waker
+from logwatch_monitis.interfaces import Clock, Reply, Transport, Waker
 
 __all__ = ["PATIENCE_S", "Pulse", "PulsingTransport", "PulsingWaker"]
 

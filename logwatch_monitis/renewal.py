@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 from logwatch_monitis.config import Config, Reload, settings
-from logwatch_monitis.seams import Event
+from logwatch_monitis.interfaces import Event
 
 __all__ = [
     "ConfigLoaded",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # to import them, and typing itself, takes longer than all el
     from types import FrameType
     from typing import NoReturn
 
-    from logwatch_monitis.seams import Waker
+    from logwatch_monitis.interfaces import Waker
 
 __all__ = ["Signals", "end_at_signals", "hear", "hold", "release"]
 

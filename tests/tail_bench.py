@@ -15,11 +15,11 @@ class Clock:
         self.time = 1_000_000.0
 
     def now(self):
-        """See `logwatch_monitis.seams.Clock`."""
+        """See `logwatch_monitis.interfaces.Clock`."""
         return self.time
 
     def monotonic(self):
-        """See `logwatch_monitis.seams.Clock`."""
+        """See `logwatch_monitis.interfaces.Clock`."""
         return self.time
 
 

@@ -21,7 +21,7 @@ from fake_monitor import FakeMonitor, answer, hang
 from running import eventually
 
 from logwatch_monitis import backfill
-from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
 
 FOUND = Counter(sshd=7, sudo=4, vsftpd=2)

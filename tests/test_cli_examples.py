@@ -11,7 +11,7 @@ from real_monitor import running_monitor
 
 from logwatch_monitis import config, config_file
 from logwatch_monitis.control import Control
-from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
 
 EXAMPLES = [

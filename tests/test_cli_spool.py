@@ -5,8 +5,8 @@ import json
 import pytest
 from commands import run
 
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.login import Login
-from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.spool import Spool
 
 ID = "0123456789abcdef0123456789abcdef"

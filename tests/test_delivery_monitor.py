@@ -15,9 +15,9 @@ from spools import World, login_of
 from logwatch_monitis.delivery import Deliverer
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
 from logwatch_monitis.delivery.lanes import LANES
+from logwatch_monitis.interfaces import SystemClock, ThreadWaker
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.transport import RequestsTransport
-from logwatch_monitis.seams import SystemClock, ThreadWaker
 
 DAY = datetime.fromtimestamp(login_of(0).time / 1e6, UTC).date()
 
@@ -55,7 +55,7 @@ VICTIM = """
     from logwatch_monitis.delivery import Deliverer
     from logwatch_monitis.monitis.client import MonitisClient
     from logwatch_monitis.monitis.transport import RequestsTransport
-    from logwatch_monitis.seams import SystemClock, ThreadWaker
+    from logwatch_monitis.interfaces import SystemClock, ThreadWaker
     from logwatch_monitis.spool import Spool
 
     directory, url, api_key, secret_key = sys.argv[1:]

@@ -19,7 +19,7 @@ from chaos import (
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer, hang, lost_reply, web_page
 from running import eventually
 
-from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.sources.position import load
 from logwatch_monitis.spool import Spool
 

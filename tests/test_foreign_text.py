@@ -29,6 +29,7 @@ from logwatch_monitis.errors import (
 )
 from logwatch_monitis.grammar import kinds
 from logwatch_monitis.grammar.files import read_file
+from logwatch_monitis.interfaces import Reply
 from logwatch_monitis.monitis import address, answers, batch, faults, inbound, lists, replies
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.replies import MAX_REPLY, Bound
@@ -37,7 +38,6 @@ from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.monitor import asked, report
 from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.monitor.writer import Refused
-from logwatch_monitis.seams import Reply
 from logwatch_monitis.syslog.headers import split
 from logwatch_monitis.syslog.stamps import read_stamp
 

@@ -14,7 +14,7 @@ from spools import login_of
 
 from logwatch_monitis.delivery import DeadLettered, LoginHeld
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
-from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
 
 KINDS = {

@@ -17,9 +17,9 @@ from logwatch_monitis.counters import CountingTransport, Histogram, Tally
 from logwatch_monitis.delivery import Delivered, DeliveryFailed
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.grammar import load_rules
+from logwatch_monitis.interfaces import Reply
 from logwatch_monitis.metrics import FIGURES
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.seams import Reply
 from logwatch_monitis.sightings import RECENT, Sightings
 from logwatch_monitis.sources.events import FileGap, FileReplaced, FileRotated, FileTruncated
 from logwatch_monitis.syslog import Timeline

@@ -18,6 +18,7 @@ from real_monitor import Caller
 from running import eventually
 
 from logwatch_monitis.errors import SetupError
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitis.wire import Result, checksum
 from logwatch_monitis.monitor import places as module
 from logwatch_monitis.monitor.accounts import Accounts
@@ -29,7 +30,6 @@ from logwatch_monitis.monitor.listen import Address
 from logwatch_monitis.monitor.places import Places, places_left
 from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.monitor.writer import MOST_RESULTS
-from logwatch_monitis.seams import SystemClock
 
 MIB = 1024 * 1024
 CROWD = 2_000

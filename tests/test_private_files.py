@@ -10,6 +10,7 @@ from commands import EXAMPLE_LOG, ROOT, process
 
 from logwatch_monitis.control import Control
 from logwatch_monitis.delivery.notes import Notes
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.passwords import Login, save_login
 from logwatch_monitis.monitor.schema import connect_writer
@@ -21,7 +22,6 @@ from logwatch_monitis.private_files import (
     open_file,
     write_file,
 )
-from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.spool import Locks, Spool
 
 PACKAGE = ROOT / "logwatch_monitis"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from real_monitor import LOGIN_PARAMS, monitor_at, running_monitor, stamp
 from spools import SetClock
 
+from logwatch_monitis.interfaces import Reply
 from logwatch_monitis.monitis.actions import ACTIONS, unfit
 from logwatch_monitis.monitis.batch import Result, decode_additional, decode_batch
 from logwatch_monitis.monitis.client import MonitisClient
@@ -26,7 +27,6 @@ from logwatch_monitis.monitor.reads import READS, monitor_ids
 from logwatch_monitis.monitor.store import Store
 from logwatch_monitis.monitor.writer import Refused
 from logwatch_monitis.monitor.writes import WRITES
-from logwatch_monitis.seams import Reply
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 NOW = NOON / 1000

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers.api import BaseObserver
 
-from logwatch_monitis.seams import ThreadWaker
+from logwatch_monitis.interfaces import ThreadWaker
 from logwatch_monitis.sources.events import WatchFailed, WatchRestored
 from logwatch_monitis.sources.watch import Watcher
 

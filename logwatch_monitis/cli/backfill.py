@@ -112,8 +112,8 @@ class _Run:
     def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
         """Send the logins."""
         from logwatch_monitis.backfill import AGAIN, Backfill, Silent, stays
+        from logwatch_monitis.interfaces import SystemClock
         from logwatch_monitis.observe import LogEvents
-        from logwatch_monitis.seams import SystemClock
 
         events = LogEvents(level=logging.WARNING)
         show: AbstractContextManager[Progress] = nullcontext(Silent())

@@ -290,8 +290,8 @@ def _monitor(configuration: Config) -> Iterator[Finding]:
 
 def _address(configuration: Config) -> Iterator[Finding]:
     """Yield whether the agent can have its address; that of an agent that runs is its own."""
+    from logwatch_monitis.interfaces import SystemClock
     from logwatch_monitis.monitor.listen import bind, parse_listen
-    from logwatch_monitis.seams import SystemClock
     from logwatch_monitis.spool import Locks
 
     listen = configuration.listen

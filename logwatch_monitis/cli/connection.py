@@ -15,9 +15,9 @@ from logwatch_monitis.cli.running_agent import ask_agent
 from logwatch_monitis.config import EMBEDDED, Config
 from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.errors import LogwatchError, UnreachableError, UsageError
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitis.faults import BusyError
-from logwatch_monitis.seams import SystemClock
 
 __all__ = ["Access", "connect", "connection_options", "try_keys"]
 

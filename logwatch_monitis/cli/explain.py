@@ -14,9 +14,9 @@ from logwatch_monitis.cli.tables import as_json, write, write_records
 from logwatch_monitis.config import Config
 from logwatch_monitis.grammar import RuleSet, load_rules
 from logwatch_monitis.grammar.explain import Explanation, explain
+from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.login import iso_time
 from logwatch_monitis.output import FORMATS, Terminal
-from logwatch_monitis.seams import SystemClock
 from logwatch_monitis.syslog import Moment, Split, Timeline, local_zone
 from logwatch_monitis.text import visible
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .deliverer import Deliverer
-from .events import (
+from logwatch_monitis.delivery.deliverer import Deliverer
+from logwatch_monitis.delivery.events import (
     DeadLettered,
     Delivered,
     DeliveryFailed,
@@ -13,8 +13,8 @@ from .events import (
     MonitorCreated,
     MonitorFound,
 )
-from .status import DeliveryStatus, HeldLogin
-from .target import Target
+from logwatch_monitis.delivery.status import DeliveryStatus, HeldLogin
+from logwatch_monitis.delivery.target import Target
 
 __all__ = [
     "DeadLettered",

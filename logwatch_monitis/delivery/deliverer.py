@@ -10,7 +10,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from logwatch_monitis.delivery.backoff import Backoff
+from logwatch_monitis.delivery.events import (
+    DeadLettered,
+    Delivered,
+    DeliveryFailed,
+    DeliveryResumed,
+    DeliveryStillFailing,
+    LoginHeld,
+)
+from logwatch_monitis.delivery.held import OTHERS_ASKED, HeldLogins, NotTakenError
+from logwatch_monitis.delivery.lanes import Lanes
+from logwatch_monitis.delivery.notes import Notes
+from logwatch_monitis.delivery.status import DeliveryStatus, HeldLogin
+from logwatch_monitis.delivery.target import Outbox, Target, TargetFinder
 from logwatch_monitis.errors import LogwatchError, MonitorError, StateError, UnreachableError
+from logwatch_monitis.interfaces import Clock, Events, Waker
 from logwatch_monitis.memory import give_memory_back
 from logwatch_monitis.monitis.batch import MAX_BATCH, Result
 from logwatch_monitis.monitis.client import MonitisClient
@@ -20,23 +35,7 @@ from logwatch_monitis.monitis.faults import (
     UnclearError,
     may_lie_in_content,
 )
-from logwatch_monitis.seams import Clock, Events, Waker
 from logwatch_monitis.spool import Entry
-
-from .backoff import Backoff
-from .events import (
-    DeadLettered,
-    Delivered,
-    DeliveryFailed,
-    DeliveryResumed,
-    DeliveryStillFailing,
-    LoginHeld,
-)
-from .held import OTHERS_ASKED, HeldLogins, NotTakenError
-from .lanes import Lanes
-from .notes import Notes
-from .status import DeliveryStatus, HeldLogin
-from .target import Outbox, Target, TargetFinder
 
 __all__ = ["Deliverer"]
 

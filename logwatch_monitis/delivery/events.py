@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from logwatch_monitis.seams import Event
+from logwatch_monitis.interfaces import Event
 
 __all__ = [
     "DeadLettered",

@@ -17,12 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from logwatch_monitis.delivery.status import HeldLogin
 from logwatch_monitis.errors import LogwatchError, MonitorError
+from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.monitis.faults import BusyError
-from logwatch_monitis.seams import Clock
 from logwatch_monitis.spool import Entry
-
-from .status import HeldLogin
 
 __all__ = ["HeldLogins", "NotTakenError", "Refusals"]
 

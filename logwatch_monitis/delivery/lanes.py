@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, TypeVar
 
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.seams import Clock
+from logwatch_monitis.interfaces import Clock
 
 __all__ = ["LANES", "Lanes"]
 

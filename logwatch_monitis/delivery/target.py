@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from logwatch_monitis.delivery.events import MonitorCreated, MonitorFound
+from logwatch_monitis.interfaces import Events
 from logwatch_monitis.monitis.client import MonitisClient, Monitor
 from logwatch_monitis.monitis.faults import NameTakenError, NoSuchMonitorError
 from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, Parameter
-from logwatch_monitis.seams import Events
 from logwatch_monitis.spool import Entry
-
-from .events import MonitorCreated, MonitorFound
 
 __all__ = ["Facts", "Outbox", "Target", "TargetFinder"]
 

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from logwatch_monitis.errors import MonitorError
-from logwatch_monitis.seams import Reply
-
-from .faults import (
+from logwatch_monitis.interfaces import Reply
+from logwatch_monitis.monitis.faults import (
     BusyError,
     DeniedError,
     ForbiddenError,
@@ -23,7 +22,7 @@ from .faults import (
     classify,
     inert,
 )
-from .replies import Bound, parse_json, parse_xml
+from logwatch_monitis.monitis.replies import Bound, parse_json, parse_xml
 
 __all__ = ["parse_date", "read_answer", "read_data", "retry_after", "server_words"]
 

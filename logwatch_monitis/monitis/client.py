@@ -9,24 +9,30 @@ from typing import Any, Literal, NamedTuple
 from xml.etree.ElementTree import Element
 
 from logwatch_monitis.errors import MonitorError, UnreachableError
-from logwatch_monitis.seams import Clock, Event, Events, Reply, Transport
-
-from .actions import escape_names
-from .address import base_url, is_open, refuse_clear_text
-from .answers import read_answer, read_data
-from .batch import ADD_RESULTS, FORGET_USER, Result, encode_additional, encode_batch, is_ours
-from .events import ClockDiffers, SignedInClear
-from .faults import (
+from logwatch_monitis.interfaces import Clock, Event, Events, Reply, Transport
+from logwatch_monitis.monitis.actions import escape_names
+from logwatch_monitis.monitis.address import base_url, is_open, refuse_clear_text
+from logwatch_monitis.monitis.answers import read_answer, read_data
+from logwatch_monitis.monitis.batch import (
+    ADD_RESULTS,
+    FORGET_USER,
+    Result,
+    encode_additional,
+    encode_batch,
+    is_ours,
+)
+from logwatch_monitis.monitis.events import ClockDiffers, SignedInClear
+from logwatch_monitis.monitis.faults import (
     BusyError,
     ProofMissingError,
     TokenExpiredError,
     UnclearError,
     WrongTimeError,
 )
-from .inbound import API_PATH, CUSTOM_PATH, REPEATED
-from .lists import Parameter, encode_parameters, encode_results
-from .replies import Bound, bound_of
-from .signature import checksum
+from logwatch_monitis.monitis.inbound import API_PATH, CUSTOM_PATH, REPEATED
+from logwatch_monitis.monitis.lists import Parameter, encode_parameters, encode_results
+from logwatch_monitis.monitis.replies import Bound, bound_of
+from logwatch_monitis.monitis.signature import checksum
 
 __all__ = ["MonitisClient", "Monitor"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from logwatch_monitis.seams import Event
+from logwatch_monitis.interfaces import Event
 
 __all__ = ["ClockDiffers", "SignedInClear"]
 

@@ -32,13 +32,12 @@ from urllib3.exceptions import (
 
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.errors import UnreachableError
-from logwatch_monitis.seams import Reply
-
-from .deadline import Deadlines, Handle, current_call
-from .faults import AnswerLostError
-from .idle import IDLE_SECONDS, IdleConnections
-from .lists import encode_cell
-from .replies import bound_of
+from logwatch_monitis.interfaces import Reply
+from logwatch_monitis.monitis.deadline import Deadlines, Handle, current_call
+from logwatch_monitis.monitis.faults import AnswerLostError
+from logwatch_monitis.monitis.idle import IDLE_SECONDS, IdleConnections
+from logwatch_monitis.monitis.lists import encode_cell
+from logwatch_monitis.monitis.replies import bound_of
 
 __all__ = ["RequestsTransport"]
 

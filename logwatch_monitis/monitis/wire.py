@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .batch import (
+from logwatch_monitis.monitis.batch import (
     ADD_RESULTS,
     ANNOUNCE,
     ANNOUNCEMENT,
@@ -18,7 +18,7 @@ from .batch import (
     make_result,
     parse_value,
 )
-from .inbound import (
+from logwatch_monitis.monitis.inbound import (
     API_PATH,
     AUTHENTICATION_FAILURE,
     CUSTOM_PATH,
@@ -37,7 +37,7 @@ from .inbound import (
     parse_params,
     wants_xml,
 )
-from .lists import (
+from logwatch_monitis.monitis.lists import (
     LOGIN_PARAMETERS,
     DataType,
     Parameter,
@@ -49,8 +49,15 @@ from .lists import (
     encode_parameters,
     encode_results,
 )
-from .replies import MAX_REPLY, element_value, parse_json, parse_xml, render_json, render_xml
-from .signature import checksum, verify
+from logwatch_monitis.monitis.replies import (
+    MAX_REPLY,
+    element_value,
+    parse_json,
+    parse_xml,
+    render_json,
+    render_xml,
+)
+from logwatch_monitis.monitis.signature import checksum, verify
 
 __all__ = [
     "ADD_RESULTS",

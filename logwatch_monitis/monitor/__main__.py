@@ -46,9 +46,9 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from .auth import Demands
-    from .retention import Retention
-    from .server import Started, serve
+    from logwatch_monitis.monitor.auth import Demands
+    from logwatch_monitis.monitor.retention import Retention
+    from logwatch_monitis.monitor.server import Started, serve
 
     name = options.page_password_file
 

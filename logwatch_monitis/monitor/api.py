@@ -29,9 +29,8 @@ from logwatch_monitis.monitis.wire import (
     render_xml,
     wants_xml,
 )
-
-from .accounts import Accounts
-from .asgi import (
+from logwatch_monitis.monitor.accounts import Accounts
+from logwatch_monitis.monitor.asgi import (
     PIECE,
     Headers,
     Receive,
@@ -46,12 +45,12 @@ from .asgi import (
     respond,
     retry_soon,
 )
-from .auth import Denied
-from .budget import Answers, BudgetError
-from .limits import Attempts, Guesses, LockedError
-from .reads import READS, Answer, Params, Read
-from .writer import FullError, Refused
-from .writes import CHANGING, WRITES, Write
+from logwatch_monitis.monitor.auth import Denied
+from logwatch_monitis.monitor.budget import Answers, BudgetError
+from logwatch_monitis.monitor.limits import Attempts, Guesses, LockedError
+from logwatch_monitis.monitor.reads import READS, Answer, Params, Read
+from logwatch_monitis.monitor.writer import FullError, Refused
+from logwatch_monitis.monitor.writes import CHANGING, WRITES, Write
 
 __all__ = ["MAX_BODY", "PATHS", "Api"]
 

@@ -10,14 +10,23 @@ from typing import NamedTuple
 from starlette.applications import Starlette
 
 from logwatch_monitis.errors import place_of
-from logwatch_monitis.seams import Clock, SystemClock
-
-from . import api, health
-from .accounts import Account, Accounts
-from .asgi import App, Message, Receive, Scope, Send, client_network, peer_of, respond, retry_soon
-from .cookies import Cookies
-from .guard import Door, Guard
-from .page import Page, Surroundings
+from logwatch_monitis.interfaces import Clock, SystemClock
+from logwatch_monitis.monitor import api, health
+from logwatch_monitis.monitor.accounts import Account, Accounts
+from logwatch_monitis.monitor.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    client_network,
+    peer_of,
+    respond,
+    retry_soon,
+)
+from logwatch_monitis.monitor.cookies import Cookies
+from logwatch_monitis.monitor.guard import Door, Guard
+from logwatch_monitis.monitor.page import Page, Surroundings
 
 __all__ = ["Options", "make_app"]
 

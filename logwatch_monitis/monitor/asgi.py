@@ -10,10 +10,9 @@ from random import randint
 from typing import Any
 
 from logwatch_monitis.monitis.wire import parse_number
-
-from .limits import network_of
-from .local_user import local_user
-from .places import Peer
+from logwatch_monitis.monitor.limits import network_of
+from logwatch_monitis.monitor.local_user import local_user
+from logwatch_monitis.monitor.places import Peer
 
 __all__ = [
     "PEER",

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from logwatch_monitis.config import ReadProof, Window
+from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.monitis.actions import ACTIONS, KEY_NAMES, unfit
 from logwatch_monitis.monitis.inbound import (
     AUTHENTICATION_FAILURE,
@@ -26,12 +27,10 @@ from logwatch_monitis.monitis.inbound import (
     api_key,
 )
 from logwatch_monitis.monitis.signature import checksum, verify
-from logwatch_monitis.seams import Clock
-
-from .executed import Once
-from .freshness import is_fresh, lifetime
-from .keys import Keys
-from .writer import Refused
+from logwatch_monitis.monitor.executed import Once
+from logwatch_monitis.monitor.freshness import is_fresh, lifetime
+from logwatch_monitis.monitor.keys import Keys
+from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["DEFAULT_DEMANDS", "TOKEN_LIFETIME", "Authenticator", "Demands", "Denied", "same"]
 

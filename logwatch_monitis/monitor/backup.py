@@ -9,10 +9,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from logwatch_monitis.errors import StateError
+from logwatch_monitis.monitor.schema import connect_reader
+from logwatch_monitis.monitor.store import DATABASE
 from logwatch_monitis.private_files import make_private
-
-from .schema import connect_reader
-from .store import DATABASE
 
 __all__ = ["back_up"]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from urllib.parse import quote, quote_plus
 
-from .asgi import TooLargeError
+from logwatch_monitis.monitor.asgi import TooLargeError
 
 __all__ = [
     "MAX_UNNAMED",

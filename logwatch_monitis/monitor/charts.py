@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from .spans import Bucket
+from logwatch_monitis.monitor.spans import Bucket
 
 __all__ = ["Bar", "Bars", "Calendar", "Day", "Segment", "bars", "calendar", "line"]
 

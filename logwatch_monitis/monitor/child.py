@@ -17,9 +17,8 @@ from logwatch_monitis import programs
 from logwatch_monitis.config import Keep, ReadProof, Window
 from logwatch_monitis.credentials import without_keys
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
-from logwatch_monitis.seams import Clock, Event, Events, SystemClock
-
-from .listen import Address, address_of, bind, parse_listen
+from logwatch_monitis.interfaces import Clock, Event, Events, SystemClock
+from logwatch_monitis.monitor.listen import Address, address_of, bind, parse_listen
 
 __all__ = ["MonitorDied", "MonitorProcess", "MonitorStarted"]
 

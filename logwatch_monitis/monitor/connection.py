@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .asgi import PEER, TooLargeError, retry_soon
-from .budget import MAX_UNNAMED, Budget, BudgetError
-from .places import Places
+from logwatch_monitis.monitor.asgi import PEER, TooLargeError, retry_soon
+from logwatch_monitis.monitor.budget import MAX_UNNAMED, Budget, BudgetError
+from logwatch_monitis.monitor.places import Places
 
 __all__ = ["HEAD_SECONDS", "MAX_HEAD", "REQUEST_SECONDS", "STALL_SECONDS", "Connection"]
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from .auth import same
-from .store import Store
+from logwatch_monitis.monitor.auth import same
+from logwatch_monitis.monitor.store import Store
 
 __all__ = ["COOKIE_SECONDS", "Cookies"]
 

@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
-from . import charts, spans, views
-from .asked import Asked, Cursor
-from .views import Tally, Tops, Wanted
+from logwatch_monitis.monitor import charts, spans, views
+from logwatch_monitis.monitor.asked import Asked, Cursor
+from logwatch_monitis.monitor.views import Tally, Tops, Wanted
 
 __all__ = ["AgentState", "Dashboard", "Figure", "Overview", "Overviews", "look", "wanted"]
 

@@ -8,8 +8,8 @@ from hashlib import scrypt
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from .asgi import Receive, Scope, from_elsewhere, guesser, header, read_body
-from .limits import Attempts, Guesses, LockedError
+from logwatch_monitis.monitor.asgi import Receive, Scope, from_elsewhere, guesser, header, read_body
+from logwatch_monitis.monitor.limits import Attempts, Guesses, LockedError
 
 __all__ = ["MAX_BODY", "Attempt", "Gate", "is_foreign"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
-from .asgi import (
+from logwatch_monitis.monitor.asgi import (
     App,
     Headers,
     Message,
@@ -26,9 +26,9 @@ from .asgi import (
     prove,
     respond,
 )
-from .auth import same
-from .cookies import COOKIE_SECONDS, Cookies
-from .gate import Gate, is_foreign
+from logwatch_monitis.monitor.auth import same
+from logwatch_monitis.monitor.cookies import COOKIE_SECONDS, Cookies
+from logwatch_monitis.monitor.gate import Gate, is_foreign
 
 __all__ = ["ENTER", "KNOWN", "LEAVE", "Closed", "Door", "Guard"]
 

@@ -12,7 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .guard import KNOWN
+from logwatch_monitis.monitor.guard import KNOWN
 
 __all__ = ["PATHS", "Health"]
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.login import iso_time
 from logwatch_monitis.monitis.wire import DataType
-
-from .asked import Asked, Cursor
-from .charts import line
-from .columns import columns_of, typed
-from .store import Definition, find_definition
-from .writer import Refused
+from logwatch_monitis.monitor.asked import Asked, Cursor
+from logwatch_monitis.monitor.charts import line
+from logwatch_monitis.monitor.columns import columns_of, typed
+from logwatch_monitis.monitor.store import Definition, find_definition
+from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["Graph", "Listed", "Row", "Seen", "look", "monitors"]
 

@@ -12,17 +12,16 @@ from starlette.requests import Request  # noqa: TC002 - of a public signature
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.monitis.wire import parse_number
-from logwatch_monitis.seams import Clock
+from logwatch_monitis.monitor import dashboard, exports, others, views
+from logwatch_monitis.monitor.asked import Asked, address, parse, tidied
+from logwatch_monitis.monitor.dashboard import Overviews
+from logwatch_monitis.monitor.guard import Closed
+from logwatch_monitis.monitor.live import MAX_PAGES, Live
+from logwatch_monitis.monitor.shown import Surroundings, context, make_templates
+from logwatch_monitis.monitor.store import Store
 from logwatch_monitis.syslog.zones import current_zone, local_zone
-
-from . import dashboard, exports, others, views
-from .asked import Asked, address, parse, tidied
-from .dashboard import Overviews
-from .guard import Closed
-from .live import MAX_PAGES, Live
-from .shown import Surroundings, context, make_templates
-from .store import Store
 
 __all__ = ["Page", "Surroundings"]
 

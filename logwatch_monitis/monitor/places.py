@@ -7,8 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection
 
 from logwatch_monitis.errors import SetupError
-
-from .limits import network_of
+from logwatch_monitis.monitor.limits import network_of
 
 __all__ = ["MOST_CONNECTIONS", "Peer", "Places", "places_left"]
 

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .results import ADDITIONAL, additional_of
-from .store import Definition, read_definition
+from logwatch_monitis.monitor.results import ADDITIONAL, additional_of
+from logwatch_monitis.monitor.store import Definition, read_definition
 
 __all__ = [
     "Monitor",

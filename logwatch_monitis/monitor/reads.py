@@ -16,12 +16,16 @@ from logwatch_monitis.monitis.wire import (
     parse_checktime,
     parse_number,
 )
-
-from .columns import columns_of, typed
-from .queries import Monitor, list_monitors, monitor_additions, monitor_results
-from .report import Span, aggregated, parse_span
-from .store import Definition, find_definition
-from .writer import Refused
+from logwatch_monitis.monitor.columns import columns_of, typed
+from logwatch_monitis.monitor.queries import (
+    Monitor,
+    list_monitors,
+    monitor_additions,
+    monitor_results,
+)
+from logwatch_monitis.monitor.report import Span, aggregated, parse_span
+from logwatch_monitis.monitor.store import Definition, find_definition
+from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["READS", "Answer", "Params", "monitor_id", "monitor_ids", "need"]
 

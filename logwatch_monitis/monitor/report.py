@@ -8,9 +8,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from logwatch_monitis.monitis.wire import MAX_CHECKTIME, DataType, parse_number
-
-from .columns import Column, typed
-from .writer import Refused
+from logwatch_monitis.monitor.columns import Column, typed
+from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["Span", "Step", "aggregated", "parse_span"]
 

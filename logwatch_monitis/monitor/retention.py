@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .executed import expire
-from .rollup import fold
+from logwatch_monitis.monitor.executed import expire
+from logwatch_monitis.monitor.rollup import fold
 
 __all__ = ["CHUNK", "KEEP_ALL", "Retention", "Tidier", "forget"]
 

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from logwatch_monitis.errors import NewerStateError, StateError
+from logwatch_monitis.monitor import executed, rollup
 from logwatch_monitis.private_files import open_database
-
-from . import executed, rollup
 
 __all__ = ["VERSION", "connect_reader", "connect_writer"]
 

@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.errors import MissingExtraError, SetupError
-from logwatch_monitis.seams import SystemClock
+from logwatch_monitis.interfaces import SystemClock
+from logwatch_monitis.monitor.accounts import Accounts
+from logwatch_monitis.monitor.asgi import App
+from logwatch_monitis.monitor.auth import DEFAULT_DEMANDS, Demands
+from logwatch_monitis.monitor.budget import Budget
+from logwatch_monitis.monitor.keys import KEYS_FILE, Keys
+from logwatch_monitis.monitor.listen import Address, address_of, bind, parse_listen
+from logwatch_monitis.monitor.places import Places, places_left
+from logwatch_monitis.monitor.retention import KEEP_ALL, Retention
+from logwatch_monitis.monitor.tls import Tls
 from logwatch_monitis.signals import release
-
-from .accounts import Accounts
-from .asgi import App
-from .auth import DEFAULT_DEMANDS, Demands
-from .budget import Budget
-from .keys import KEYS_FILE, Keys
-from .listen import Address, address_of, bind, parse_listen
-from .places import Places, places_left
-from .retention import KEEP_ALL, Retention
-from .tls import Tls
 
 try:
     import uvicorn
 
-    from .app import Options, make_app
-    from .connection import MAX_HEAD, Connection
+    from logwatch_monitis.monitor.app import Options, make_app
+    from logwatch_monitis.monitor.connection import MAX_HEAD, Connection
 except ImportError as _error:
     _package = (_error.name or "").partition(".")[0]
     raise MissingExtraError(f"the embedded monitor ({_package})", "monitor") from None

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from logwatch_monitis.monitor.asked import FILTERS, VERIFIED, Asked, address
+from logwatch_monitis.monitor.dashboard import AHEAD_MS, PERIODS, Dashboard
+from logwatch_monitis.monitor.spans import DAY, HOUR, named
+from logwatch_monitis.monitor.views import Login
 from logwatch_monitis.text import cut, numbered
-
-from .asked import FILTERS, VERIFIED, Asked, address
-from .dashboard import AHEAD_MS, PERIODS, Dashboard
-from .spans import DAY, HOUR, named
-from .views import Login
 
 __all__ = ["LONGEST", "Surroundings", "context", "make_templates"]
 

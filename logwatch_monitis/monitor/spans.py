@@ -46,7 +46,7 @@ def days_until(last: date) -> list[date]:
 
 def recent(period: str, now: int, zone: tzinfo) -> int:
     """Return where ``24h``, ``7d``, ``30d`` or ``365d`` begins, as the address means it."""
-    from .asked import parse
+    from logwatch_monitis.monitor.asked import parse
 
     start = parse({"since": period}, now / 1000, zone).start
     assert start is not None

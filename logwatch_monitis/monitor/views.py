@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .asked import Cursor
-from .rollup import SLOT_MS
+from logwatch_monitis.monitor.asked import Cursor
+from logwatch_monitis.monitor.rollup import SLOT_MS
 
 __all__ = [
     "COLUMNS",

@@ -18,12 +18,11 @@ from logwatch_monitis.monitis.wire import (
     parse_checktime,
     parse_value,
 )
-
-from .columns import AGGREGATES
-from .executed import Once
-from .reads import Params, monitor_id, monitor_ids, need
-from .store import Definition, Store
-from .writer import Refused
+from logwatch_monitis.monitor.columns import AGGREGATES
+from logwatch_monitis.monitor.executed import Once
+from logwatch_monitis.monitor.reads import Params, monitor_id, monitor_ids, need
+from logwatch_monitis.monitor.store import Definition, Store
+from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["CHANGING", "WRITES"]
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection
 from typing import Literal
 
-from logwatch_monitis.seams import Events
+from logwatch_monitis.interfaces import Events
 from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.events import (
     FileFound,

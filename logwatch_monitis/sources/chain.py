@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.seams import Clock, Event, Events
+from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.sources.allowance import TooCostlyError
 from logwatch_monitis.sources.arrange import Arranger, LiveMovedError, Start
 from logwatch_monitis.sources.descriptors import is_shortage, reason_of

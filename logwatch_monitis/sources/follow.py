@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from logwatch_monitis.seams import Events
+from logwatch_monitis.interfaces import Events
 from logwatch_monitis.sources.allowance import Allowance
 from logwatch_monitis.sources.events import (
     FileGap,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from logwatch_monitis import programs
 from logwatch_monitis.config import Sources
 from logwatch_monitis.errors import LogwatchError, SetupError
-from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.sources.globs import expand
 from logwatch_monitis.sources.journal_events import (
     JournalEnded,

@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
+from logwatch_monitis.interfaces import Event
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.seams import Event
 
 __all__ = [
     "JournalEnded",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.sources.journal_events import LoginRefused
 from logwatch_monitis.sources.journal_record import Refused
 

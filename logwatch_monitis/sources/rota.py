@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
-from logwatch_monitis.seams import Clock
+from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.sources.chain import Chain, Identity
 from logwatch_monitis.sources.descriptors import for_logs
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.seams import Events
+from logwatch_monitis.interfaces import Events
 from logwatch_monitis.sources.allowance import Allowance, TooCostlyError
 from logwatch_monitis.sources.descriptors import is_shortage
 from logwatch_monitis.sources.events import CopySkipped, FileUnreadable

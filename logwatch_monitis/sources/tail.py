@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.access import MOUNTED, mount_points
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.seams import Clock, Events
+from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.sources.arrange import Start
 from logwatch_monitis.sources.chain import Chain, Identity, Part
 from logwatch_monitis.sources.events import GlobTooWide, PositionDamaged

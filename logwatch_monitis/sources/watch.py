@@ -20,7 +20,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from logwatch_monitis.seams import Events
+from logwatch_monitis.interfaces import Events
 from logwatch_monitis.sources.events import WatchFailed, WatchRestored
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from logwatch_monitis.seams import Event
+from logwatch_monitis.interfaces import Event
 from logwatch_monitis.text import counted
 
 __all__ = [

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, Self
 
 from logwatch_monitis import private_files
 from logwatch_monitis.errors import LockHeldError
+from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.seams import Clock
 
 __all__ = ["Holder", "Lock", "LockName", "Locks"]
 

@@ -4,11 +4,11 @@ Missing year, zone, summer time, leap day and leap second are decided here and n
 room knows nothing of logins.
 """
 
-from .clock import END, LiveTimeline, Minute, Moment, Timeline
-from .headers import Split, split
-from .references import gzip_time, reference_time
-from .years import StreamYears, Years, file_years
-from .zones import MachineZone, local_zone
+from logwatch_monitis.syslog.clock import END, LiveTimeline, Minute, Moment, Timeline
+from logwatch_monitis.syslog.headers import Split, split
+from logwatch_monitis.syslog.references import gzip_time, reference_time
+from logwatch_monitis.syslog.years import StreamYears, Years, file_years
+from logwatch_monitis.syslog.zones import MachineZone, local_zone
 
 __all__ = [
     "END",

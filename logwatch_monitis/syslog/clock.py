@@ -14,12 +14,12 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .calendars import DAY, instant, latest, steady_midnight
-from .stamps import read_stamp
-from .zones import current_zone
+from logwatch_monitis.syslog.calendars import DAY, instant, latest, steady_midnight
+from logwatch_monitis.syslog.stamps import read_stamp
+from logwatch_monitis.syslog.zones import current_zone
 
 if TYPE_CHECKING:
-    from logwatch_monitis.seams import Clock
+    from logwatch_monitis.interfaces import Clock
 
 __all__ = ["END", "Bound", "LiveTimeline", "Minute", "Moment", "Timeline", "YearSource"]
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .stamps import STAMP
+from logwatch_monitis.syslog.stamps import STAMP
 
 __all__ = ["Split", "split", "stamp_at_start"]
 

@@ -26,11 +26,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from .calendars import DAY, LEAP_GAP, instant, is_leap, latest
-from .clock import END, Bound
-from .references import reference_time
-from .sampling import YEAR, Sample, apart, position_of, sample_block, sample_file
-from .stamps import Reading
+from logwatch_monitis.syslog.calendars import DAY, LEAP_GAP, instant, is_leap, latest
+from logwatch_monitis.syslog.clock import END, Bound
+from logwatch_monitis.syslog.references import reference_time
+from logwatch_monitis.syslog.sampling import (
+    YEAR,
+    Sample,
+    apart,
+    position_of,
+    sample_block,
+    sample_file,
+)
+from logwatch_monitis.syslog.stamps import Reading
 
 __all__ = ["StreamYears", "Years", "file_years"]
 
