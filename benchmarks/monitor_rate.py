@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.listen import Address
 from logwatch_monitis.monitis.wire import (
     LOGIN_PARAMETERS,
     MAX_BATCH,
@@ -34,8 +36,6 @@ from logwatch_monitis.monitis.wire import (
     encode_results,
 )
 from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.listen import Address
 from logwatch_monitis.monitor.store import Definition, Store
 
 BUSY_DAY = 10_000

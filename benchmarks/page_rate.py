@@ -17,9 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 
 YEAR_MS = 365 * 86_400_000

@@ -33,7 +33,7 @@ from chaos import Log, expected, plain_config, results_of
 from fault_proxy import FaultProxy
 from running import Running, eventually
 
-from logwatch_monitis.monitor.keys import Keys
+from logwatch_monitis.config.keys import Keys
 
 SAMPLE_S = 10
 DRAIN_S = 300

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from logwatch_monitis import config
+from logwatch_monitis.config.file import load
 from logwatch_monitis.grammar import RuleSet, load_rules
 from logwatch_monitis.history import History, gather, group
 from logwatch_monitis.search import make_search
@@ -67,7 +67,7 @@ def main() -> None:
     """Measure one log."""
     path, *words = sys.argv[1:]
     repeats = int(*words)
-    rules = load_rules(config.load(None).patterns, services=set(SERVICES))
+    rules = load_rules(load(None).patterns, services=set(SERVICES))
     limits = {name: _least(step, repeats) for name, step in _limits(path)}
     steps = {name: _least(step, repeats) for name, step in _steps(path, rules)}
     lines = _profile(lambda: _scan(path, rules, rows=True))

@@ -26,10 +26,10 @@ import uvicorn  # noqa: E402 - the zone comes first
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 
+from logwatch_monitis.config.listen import address_of, bind  # noqa: E402
 from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result  # noqa: E402
 from logwatch_monitis.monitor.accounts import Accounts  # noqa: E402
 from logwatch_monitis.monitor.app import Options, make_app  # noqa: E402
-from logwatch_monitis.monitor.listen import address_of, bind  # noqa: E402
 from logwatch_monitis.monitor.store import Definition, Store  # noqa: E402
 
 NOW = datetime(2026, 11, 22, 20, 41, 45, tzinfo=UTC).timestamp()

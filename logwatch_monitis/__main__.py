@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from logwatch_monitis import signals
+from logwatch_monitis.config import signals
 
 __all__ = ["main"]
 

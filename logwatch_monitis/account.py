@@ -11,7 +11,7 @@ from typing import Any
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.access import permission_hint
 from logwatch_monitis.agent import Agent
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.grammar.load import RulesHolder

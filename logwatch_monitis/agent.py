@@ -12,7 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from logwatch_monitis.config import Ignore
+from logwatch_monitis.config.model import Ignore
 from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from logwatch_monitis.config import Config, Ignore
+from logwatch_monitis.config.model import Config, Ignore
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
 from logwatch_monitis.history import History, Log, Piece
 from logwatch_monitis.interfaces import Clock, Events

@@ -25,9 +25,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
+from logwatch_monitis.config.private_files import make_private
 from logwatch_monitis.errors import place_of
 from logwatch_monitis.interfaces import Event, Events
-from logwatch_monitis.private_files import make_private
 
 __all__ = ["SOCKET_NAME", "Control", "Health", "PageFailed", "ask"]
 

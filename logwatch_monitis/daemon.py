@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from logwatch_monitis import config as configs
 from logwatch_monitis.account import Account
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config
+from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import StateError
@@ -20,7 +21,6 @@ from logwatch_monitis.metrics import prometheus_text
 from logwatch_monitis.notify import Notifier
 from logwatch_monitis.observe import fan_out, logs_to_journal
 from logwatch_monitis.sending import monitor_directory, open_spool
-from logwatch_monitis.signals import Signals
 from logwatch_monitis.spool import Locks, SpoolDamagedError
 
 __all__ = ["run"]
@@ -58,7 +58,7 @@ def run(
         daemon = _Daemon(config, logs, clock=clock, waker=waker, signals=signals, stack=stack)
         daemon.start(from_start=from_start)
         daemon.introduce(say)
-        daemon.run(reread or (lambda: configs.load(config.path or None)))
+        daemon.run(reread or (lambda: load(config.path or None)))
     return 0
 
 

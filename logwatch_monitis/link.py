@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from logwatch_monitis.config import EMBEDDED, Config, Reload
+from logwatch_monitis.config.credentials import Secret, read_secret_file
+from logwatch_monitis.config.listen import parse_listen
+from logwatch_monitis.config.model import EMBEDDED, Config, Reload
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import CountingTransport, Tally
-from logwatch_monitis.credentials import Secret, read_secret_file
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events, Transport
 from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.pulse import Pulse, PulsingTransport
 from logwatch_monitis.renewal import changed_keys
 from logwatch_monitis.sending import (

@@ -7,7 +7,8 @@ from contextlib import ExitStack, suppress
 
 from logwatch_monitis.account import about, refuse_denied
 from logwatch_monitis.agent import Agent, Sink
-from logwatch_monitis.config import Config, Reload
+from logwatch_monitis.config.model import Config, Reload
+from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.interfaces import Clock, Events, ThreadWaker
@@ -23,7 +24,6 @@ from logwatch_monitis.renewal import (
     with_fixed,
 )
 from logwatch_monitis.sightings import Sightings
-from logwatch_monitis.signals import Signals
 from logwatch_monitis.sources.descriptors import raise_limit
 from logwatch_monitis.sources.journal import LOG, Journal, check_choice, is_wanted
 from logwatch_monitis.sources.tail import Tail

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.model import Config
+from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.interfaces import Clock, Events, SystemClock, ThreadWaker
 from logwatch_monitis.login import Login
 from logwatch_monitis.loop import Loop, Reread, Say
 from logwatch_monitis.output import Writer
-from logwatch_monitis.signals import Signals
 from logwatch_monitis.spool import Limits, Position, Spool
 
 __all__ = ["print_logins"]

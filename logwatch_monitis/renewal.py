@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from logwatch_monitis.config import Config, Reload, settings
+from logwatch_monitis.config.model import Config, Reload, settings
 from logwatch_monitis.interfaces import Event
 
 __all__ = [

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.control import SOCKET_NAME
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
 from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.interfaces import Clock, Event, Events, ThreadWaker, Transport
 from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.pulse import Pulse, PulsingWaker
 from logwatch_monitis.spool import Limits, Locks, Spool
 

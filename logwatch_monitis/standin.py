@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from logwatch_monitis.config import EMBEDDED, Config
+from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Events

@@ -9,7 +9,9 @@ import pytest
 from commands import EXAMPLE_LOG, ROOT, all_commands, process, run, spawn
 from real_monitor import running_monitor
 
-from logwatch_monitis import config, config_file
+from logwatch_monitis.config import file as config_file
+from logwatch_monitis.config import model as config
+from logwatch_monitis.config.file import load
 from logwatch_monitis.control import Control
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
@@ -94,7 +96,7 @@ def test_the_example_configuration_is_complete():
     path = ROOT / "examples" / "config.yaml"
     text = path.read_text("utf-8")
 
-    read = config.load(str(path))
+    read = load(str(path))
     names = "_ROOT", "_MONITOR", "_SOURCES", "_IGNORE", "_SPOOL", "_RETENTION", "_LOG"
     keys = [key for name in names for key in getattr(config_file, name)]
 

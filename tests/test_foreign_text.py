@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from spools import SetClock
 
 from logwatch_monitis.cli.moments import parse_moment
-from logwatch_monitis.config_file import parse as parse_config
+from logwatch_monitis.config.file import parse as parse_config
+from logwatch_monitis.config.listen import parse_listen
 from logwatch_monitis.errors import (
     DocumentError,
     MonitorError,
@@ -36,7 +37,6 @@ from logwatch_monitis.monitis.replies import MAX_REPLY, Bound
 from logwatch_monitis.monitis.transport import RequestsTransport
 from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.monitor import asked, report
-from logwatch_monitis.monitor.listen import parse_listen
 from logwatch_monitis.monitor.writer import Refused
 from logwatch_monitis.syslog.headers import split
 from logwatch_monitis.syslog.stamps import read_stamp

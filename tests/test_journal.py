@@ -11,7 +11,7 @@ from running import eventually
 from spools import SetClock
 
 from logwatch_monitis.account import about, refuse_denied
-from logwatch_monitis.config import Sources
+from logwatch_monitis.config.model import Sources
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.sources import journalctl
 from logwatch_monitis.sources.journal import LAST_DELAY_S, LOG, Journal, Place, is_wanted

@@ -17,6 +17,8 @@ from commands import spawn
 from real_monitor import Caller
 from running import eventually
 
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.listen import Address
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitis.wire import Result, checksum
@@ -25,8 +27,6 @@ from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.api import Api
 from logwatch_monitis.monitor.asgi import TooLargeError
 from logwatch_monitis.monitor.budget import MAX_UNNAMED, UNCOUNTED, Budget, BudgetError
-from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.listen import Address
 from logwatch_monitis.monitor.places import Places, places_left
 from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.monitor.writer import MOST_RESULTS

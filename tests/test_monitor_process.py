@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from real_monitor import Caller, running_monitor
 
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.listen import Address, bind, parse_listen
 from logwatch_monitis.errors import LockHeldError, SetupError
 from logwatch_monitis.monitor.child import MonitorDied, MonitorProcess, MonitorStarted
-from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.listen import Address, bind, parse_listen
 
 NOON = 1_795_348_800_000
 

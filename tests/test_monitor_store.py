@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.errors import LockHeldError, SetupError, StateError
 from logwatch_monitis.monitis.wire import Result
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.queries import list_monitors, monitor_results
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 from logwatch_monitis.monitor.views import Wanted, logins

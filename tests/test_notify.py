@@ -11,7 +11,7 @@ from fake_monitor import API_KEY, SECRET_KEY
 from running import Running, eventually
 from spools import SetClock
 
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.daemon import _Daemon
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.login import Login

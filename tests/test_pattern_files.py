@@ -16,6 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logwatch_monitis.config.private_files import has_private_group
 from logwatch_monitis.errors import DocumentError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
@@ -24,7 +25,6 @@ from logwatch_monitis.grammar.load import RulesHolder, check_files
 from logwatch_monitis.grammar.safety import owner_fault
 from logwatch_monitis.grammar.search import Found, Search
 from logwatch_monitis.grammar.tree import KINDS
-from logwatch_monitis.private_files import has_private_group
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "logwatch_monitis/grammar/pattern.schema.json").read_text())

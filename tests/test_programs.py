@@ -15,7 +15,8 @@ import pytest
 from commands import EXAMPLE_LOG, ROOT
 from running import Running
 
-from logwatch_monitis import installing, programs
+from logwatch_monitis import programs
+from logwatch_monitis.config import install as installing
 
 PACKAGE = ROOT / "logwatch_monitis"
 SOURCES = sorted(PACKAGE.rglob("*.py"))

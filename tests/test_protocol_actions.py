@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_monitor import Caller, running_monitor, stamp
 
+from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.monitis.wire import Result, parse_xml
 from logwatch_monitis.monitor.backup import back_up
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.limits import REMEMBERED, Attempts, network_of
 from logwatch_monitis.monitor.passwords import Login, save_login
 from logwatch_monitis.monitor.reads import READS

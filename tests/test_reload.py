@@ -13,7 +13,7 @@ import pytest
 from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor
 from running import Running, eventually
 
-from logwatch_monitis.config import Config, Reload, settings
+from logwatch_monitis.config.model import Config, Reload, settings
 
 
 def _line(user: str) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, format_option, say
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
+from logwatch_monitis.config import model as config
+from logwatch_monitis.config.file import load
 from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.history import History, Log, Piece, gather, group
@@ -60,7 +61,7 @@ def command(
     if form and not dry_run:
         raise UsageError("--format is for --dry-run: nothing else is printed")
     reading = Reading(**options)
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     history = reading.history(configuration)
     history.partial = False
     wanted = reading.filter(history)

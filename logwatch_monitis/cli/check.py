@@ -13,11 +13,14 @@ from pathlib import Path
 
 import click
 
-from logwatch_monitis import config, sshd_config
 from logwatch_monitis.access import MOUNTED, hides_copies, mount_points, permission_hint
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
-from logwatch_monitis.config import EMBEDDED, Config, Sources
+from logwatch_monitis.config import model as config
+from logwatch_monitis.config import sshd_config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import EMBEDDED, Config, Sources
+from logwatch_monitis.config.sshd_config import SILENT, read_log_settings
 from logwatch_monitis.errors import (
     DocumentError,
     LogwatchError,
@@ -28,7 +31,6 @@ from logwatch_monitis.errors import (
 )
 from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.sources.globs import expand
-from logwatch_monitis.sshd_config import SILENT, read_log_settings
 from logwatch_monitis.text import visible
 
 _COLUMNS = ("about", "state", "message", "hint")
@@ -95,7 +97,7 @@ def _human(finding: Finding) -> str:
 
 def _look(path: str | None, *, online: bool) -> Iterator[Finding]:
     try:
-        configuration = config.load(path)
+        configuration = load(path)
     except LogwatchError as error:
         yield _error("configuration", error)
         return
@@ -238,7 +240,7 @@ def _journal(sources: Sources) -> Iterator[Finding]:
 
 
 def _state(configuration: Config) -> Iterator[Finding]:
-    from logwatch_monitis.private_files import make_state_directory
+    from logwatch_monitis.config.private_files import make_state_directory
 
     try:
         directory = configuration.state_directory
@@ -290,8 +292,8 @@ def _monitor(configuration: Config) -> Iterator[Finding]:
 
 def _address(configuration: Config) -> Iterator[Finding]:
     """Yield whether the agent can have its address; that of an agent that runs is its own."""
+    from logwatch_monitis.config.listen import bind, parse_listen
     from logwatch_monitis.interfaces import SystemClock
-    from logwatch_monitis.monitor.listen import bind, parse_listen
     from logwatch_monitis.spool import Locks
 
     listen = configuration.listen

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import PATH, config_option, say
 from logwatch_monitis.cli.running_agent import ask_agent
-from logwatch_monitis.config import EMBEDDED, Config
-from logwatch_monitis.credentials import Secret, read_secret_file
+from logwatch_monitis.config.credentials import Secret, read_secret_file
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.errors import LogwatchError, UnreachableError, UsageError
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitis.client import MonitisClient
@@ -83,7 +83,7 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
         UnreachableError: the embedded monitor is meant and does not run; or what answers is no
             monitor that works.
     """
-    configuration = configuration or config.load(access.config_path)
+    configuration = configuration or load(access.config_path)
     url = access.url or configuration.monitor.url
     if url == EMBEDDED:
         url, public, secret = _embedded(configuration)
@@ -139,7 +139,7 @@ def try_keys(url: str, public: Secret, secret: Secret) -> bool:
 
 def _embedded(configuration: Config) -> tuple[str, Secret, Secret]:
     """Return the address of the monitor that the running agent has brought along, and its keys."""
-    from logwatch_monitis.monitor.keys import Keys
+    from logwatch_monitis.config.keys import Keys
 
     directory = configuration.state_directory
     try:

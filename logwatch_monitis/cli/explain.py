@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import as_json, write, write_records
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.grammar import RuleSet, load_rules
 from logwatch_monitis.grammar.explain import Explanation, explain
 from logwatch_monitis.interfaces import SystemClock
@@ -66,7 +66,7 @@ def command(
     takes, how far the nearest rule got. Without LINE, and for -, each line of standard input is
     explained. Exit code 1 if one of them is no login.
     """
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     rules = load_rules(configuration.patterns)
     cases = []
     for text in lines_of(line):

@@ -23,8 +23,8 @@ from logwatch_monitis.cli.options import (
     say,
     tell,
 )
+from logwatch_monitis.config.signals import end_at_signals
 from logwatch_monitis.errors import DocumentError, LogwatchError, UsageError, place_of
-from logwatch_monitis.signals import end_at_signals
 from logwatch_monitis.text import visible
 
 __all__ = ["COMMANDS", "cli", "execute", "main"]
@@ -102,7 +102,7 @@ def main() -> NoReturn:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - until the end
     end_at_signals()
     if _WITH_KEYS.intersection(sys.argv[1:]):
-        from logwatch_monitis.privacy import keep_memory_private
+        from logwatch_monitis.config.credentials import keep_memory_private
 
         keep_memory_private()
     sys.exit(execute(sys.argv[1:]))

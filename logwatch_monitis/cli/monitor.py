@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.connection import Access, connect, connection_options
 from logwatch_monitis.cli.moments import FORMS, parse_moment
 from logwatch_monitis.cli.options import SuggestingGroup, format_option, login_format, say
 from logwatch_monitis.cli.tables import as_json, table, write, write_record, write_records
 from logwatch_monitis.cli.upkeep import backup, forget, password
+from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError, UsageError
 from logwatch_monitis.monitis.batch import Result, decode_additional
 from logwatch_monitis.monitis.client import MonitisClient
@@ -128,7 +128,7 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
 def create(form: str | None, name: str | None, tag: str | None, **options: Any) -> None:
     """Create a monitor and print its id."""
     more, access = _split(options)
-    configuration = config.load(access["config_path"])
+    configuration = load(access["config_path"])
     columns = more.pop("resultParams", "")
     with connect(Access(**access), configuration) as client:
         monitor_id = client.add_monitor(
@@ -195,7 +195,7 @@ def _find(client: MonitisClient, monitor_id: str | None, tag: str | None, path: 
         if tag:
             raise UsageError("an id and --tag exclude each other")
         return monitor_id
-    tag = tag or config.load(path).monitor.tag
+    tag = tag or load(path).monitor.tag
     found = client.monitors(tag)
     if len(found) != 1:
         ids = ", ".join(monitor.id for monitor in found)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from logwatch_monitis import signals
+from logwatch_monitis.config import signals
 from logwatch_monitis.errors import SetupError, UsageError, suggest
 from logwatch_monitis.text import visible
 
@@ -68,7 +68,7 @@ def listen_address(text: str) -> str:
     Raises:
         UsageError: it is no address.
     """
-    from logwatch_monitis.monitor.listen import parse_listen
+    from logwatch_monitis.config.listen import parse_listen
 
     try:
         parse_listen(text)

@@ -12,11 +12,18 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import config, programs
+from logwatch_monitis import programs
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record, write_records
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config
+from logwatch_monitis.config.private_files import (
+    PUBLIC_FILE_MODE,
+    make_directory_for_all,
+    write_file,
+)
+from logwatch_monitis.config.small_files import read_small
 from logwatch_monitis.errors import (
     DocumentError,
     LogwatchError,
@@ -26,8 +33,6 @@ from logwatch_monitis.errors import (
 )
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
-from logwatch_monitis.private_files import PUBLIC_FILE_MODE, make_directory_for_all, write_file
-from logwatch_monitis.small_files import read_small
 from logwatch_monitis.text import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")
@@ -47,7 +52,7 @@ def command() -> None:
 @format_option(*FORMATS)
 def list_files(config_path: str | None, form: str | None) -> None:
     """List the pattern files, where each comes from and what it replaces."""
-    rules = load_rules(config.load(config_path).patterns)
+    rules = load_rules(load(config_path).patterns)
     records = [_record(file) for file in rules.files]
     if form == "csv" or form in (None, "human"):
         records = [
@@ -87,7 +92,7 @@ def check(config_path: str | None, form: str | None, paths: Sequence[str], *, qu
         if paths:
             rules = check_files([_existing(path) for path in paths])
         else:
-            rules = load_rules(config.load(config_path).patterns)
+            rules = load_rules(load(config_path).patterns)
     except DocumentError as error:
         if not _samples_only(error):
             raise
@@ -139,7 +144,7 @@ def _write_tally(rules: RuleSet, form: str | None) -> None:
 @click.argument("name")
 def show(config_path: str | None, form: str | None, name: str) -> None:
     """Print the pattern file of that name that is in force."""
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     if form not in (None, "human"):
         files = {file.name: _record(file) for file in load_rules(configuration.patterns).files}
         write_record(form or "", _pick(files, name))
@@ -196,7 +201,7 @@ def new(
     if not save:
         write(drafted)
         return
-    target = _own_directory(config.load(config_path)) / f"{name}.yaml"
+    target = _own_directory(load(config_path)) / f"{name}.yaml"
     if target.exists():
         raise LogwatchError(f"{target} exists already", f"logwatch-monitis patterns edit {name}")
     _install(drafted.encode(), target)
@@ -227,7 +232,7 @@ def edit(config_path: str | None, name: str) -> None:
 
     The copy goes into the last of the configured directories, where it replaces the shipped file.
     """
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     found = _found(configuration, name)
     target = _own_directory(configuration) / found.name
     with tempfile.TemporaryDirectory(prefix="logwatch-monitis-") as directory:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import (
     PATH,
     Command,
@@ -22,7 +21,8 @@ from logwatch_monitis.cli.options import (
     stdout,
     tell,
 )
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.observe import LEVELS
 from logwatch_monitis.output import FORMATS, Terminal, writer
@@ -80,7 +80,7 @@ def command(
     chosen = {name: word for name, word in logging.items() if word}
 
     def read() -> Config:
-        return _adjusted(config.load(config_path), listen, chosen, insecure=insecure)
+        return _adjusted(load(config_path), listen, chosen, insecure=insecure)
 
     configuration = read()
     if form and not dry_run:

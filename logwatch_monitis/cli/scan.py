@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.moments import FORMS, parse_moment
 from logwatch_monitis.cli.options import (
     PATH,
@@ -25,7 +24,8 @@ from logwatch_monitis.cli.options import (
     stdout,
 )
 from logwatch_monitis.cli.summary import reading_summary
-from logwatch_monitis.config import Config
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config
 from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
@@ -169,7 +169,7 @@ def command(
     exit code is 1.
     """
     reading = Reading(**options)
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     history = reading.history(configuration)
     wanted = reading.filter(history)
     outlet = _Outlet(stdout())

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import PATH, Command, config_option, listen_address
 from logwatch_monitis.cli.tables import write
-from logwatch_monitis.config import Config, Keep
-from logwatch_monitis.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import Config, Keep
+from logwatch_monitis.config.private_files import make_directory
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.private_files import make_directory
 
 if TYPE_CHECKING:
     from logwatch_monitis.monitor.server import Started
@@ -134,7 +134,7 @@ def command(
     from logwatch_monitis.monitor.retention import Retention
     from logwatch_monitis.monitor.server import serve
 
-    configuration = config.load(config_path)
+    configuration = load(config_path)
     public, secret = _keys(options)
     serve(
         listen_address(listen) if listen else configuration.listen,

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 
-from logwatch_monitis import config, installing
 from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, say, tell
-from logwatch_monitis.config import DEFAULT_FILES, EMBEDDED, Config
-from logwatch_monitis.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config import install as installing
+from logwatch_monitis.config.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.install import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, Wanted
+from logwatch_monitis.config.model import DEFAULT_FILES, EMBEDDED, Config
+from logwatch_monitis.config.small_files import read_small
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, UnreachableError, UsageError
-from logwatch_monitis.installing import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, Wanted
-from logwatch_monitis.small_files import read_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _choose(
     *,
     ask: bool,
 ) -> _Choice:
-    loaded = config.load(path) if path else Config()
+    loaded = load(path) if path else Config()
     if path:
         url = loaded.monitor.url
     elif not url:
@@ -175,7 +176,7 @@ def _page() -> str:
     from logwatch_monitis.cli.running_agent import ask_agent
     from logwatch_monitis.text import visible
 
-    configuration = config.load(CONFIG)
+    configuration = load(CONFIG)
     try:
         monitor = ask_agent(configuration.state_directory, "status").status["monitor"]
     except LogwatchError:

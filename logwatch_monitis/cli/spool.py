@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write_records
+from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError, UsageError
 from logwatch_monitis.interfaces import Event, SystemClock
 from logwatch_monitis.login import iso_time
@@ -61,7 +61,7 @@ def drop(config_path: str | None, *, everything: bool, ids: Sequence[str]) -> in
 
 
 def _directory(config_path: str | None) -> Path:
-    return config.load(config_path).state_directory
+    return load(config_path).state_directory
 
 
 def _open(config_path: str | None) -> Spool:

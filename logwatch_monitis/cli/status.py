@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.running_agent import ask_agent
 from logwatch_monitis.cli.tables import ago, as_json, clock_time, table, write, write_records
+from logwatch_monitis.config.file import load
 from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.text import counted, visible
 
@@ -27,7 +27,7 @@ def command(config_path: str | None, form: str | None) -> int:
     Every log with its position and its silences, what waits, what was delivered last. Exit code 0
     if the agent reads and delivers, 1 if it does not or if none runs.
     """
-    healthy, why, whole, status = ask_agent(config.load(config_path).state_directory, "status")
+    healthy, why, whole, status = ask_agent(load(config_path).state_directory, "status")
     if form in ("json", "jsonl"):
         write(as_json(whole, form))
     elif form == "csv":

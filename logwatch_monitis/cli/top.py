@@ -16,11 +16,11 @@ from types import FrameType
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.glance import Look, glance
 from logwatch_monitis.cli.options import Command, config_option
 from logwatch_monitis.cli.running_agent import ask_agent, recent_logins
 from logwatch_monitis.cli.tables import write
+from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.output import Terminal
 
@@ -47,7 +47,7 @@ def command(config_path: str | None, *, interval: float, once: bool) -> int:
     Keys: q ends it, p holds it still and lets it go on. Only the agent's own user and root may
     look, as the logins are shown.
     """
-    directory = config.load(config_path).state_directory
+    directory = load(config_path).state_directory
     look = _ask(directory)
     terminal = Terminal.of(sys.stdout)
     if once or not terminal.interactive or os.environ.get("TERM", "dumb") == "dumb":

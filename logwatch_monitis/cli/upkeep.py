@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import click
 
-from logwatch_monitis import config
 from logwatch_monitis.cli.connection import Access, connect, connection_options
 from logwatch_monitis.cli.options import PATH, Command, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record
-from logwatch_monitis.config import EMBEDDED, Config
-from logwatch_monitis.credentials import read_secret_file
+from logwatch_monitis.config.credentials import read_secret_file
+from logwatch_monitis.config.file import load
+from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.errors import LockHeldError, StateError, UnreachableError, UsageError
 from logwatch_monitis.output import FORMATS
 from logwatch_monitis.text import visible
@@ -60,7 +60,7 @@ def forget(user: str, form: str | None, data: str | None, *, yes: bool, **access
     """
     if not yes and sys.stdin.isatty():
         click.confirm(f"Erase all results of '{visible(user)}' for good?", abort=True, err=True)
-    configuration = config.load(access["config_path"])
+    configuration = load(access["config_path"])
     count = (
         _forget_offline(Path(data), user)
         if data
@@ -122,7 +122,7 @@ def backup(
     """
     from logwatch_monitis.monitor.backup import back_up
 
-    size = back_up(_directory(config.load(config_path), data, account), Path(target))
+    size = back_up(_directory(load(config_path), data, account), Path(target))
     if form in (None, "human"):
         say(f"{target}: {size:,} bytes")
     else:
@@ -154,7 +154,7 @@ def password(
 
     if password_file and generate:
         raise UsageError("--password-file and --generate exclude each other")
-    directory = _directory(config.load(config_path), data, account)
+    directory = _directory(load(config_path), data, account)
     if generate:
         text = secrets.token_urlsafe(18)
     elif password_file:

@@ -15,8 +15,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from logwatch_monitis.config.private_files import open_file
 from logwatch_monitis.errors import StateError
-from logwatch_monitis.private_files import open_file
 from logwatch_monitis.spool import Entry
 
 __all__ = ["Notes"]

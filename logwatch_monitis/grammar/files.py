@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from logwatch_monitis.config.yaml_document import Document, Node, Text
 from logwatch_monitis.errors import suggest
 from logwatch_monitis.grammar.faults import Fault, NotationError
 from logwatch_monitis.grammar.notation import parse_line
@@ -23,7 +24,6 @@ from logwatch_monitis.grammar.static import (
 )
 from logwatch_monitis.grammar.tree import Line
 from logwatch_monitis.grammar.tree import Text as TextPart
-from logwatch_monitis.yamltree import Document, Node, Text
 
 __all__ = [
     "ANY",

@@ -11,8 +11,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from logwatch_monitis.config.private_files import has_private_group
 from logwatch_monitis.errors import Problem
-from logwatch_monitis.private_files import has_private_group
 
 __all__ = [
     "MAX_FILE",

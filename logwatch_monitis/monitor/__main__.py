@@ -13,9 +13,8 @@ import socket
 import sys
 from pathlib import Path
 
-from logwatch_monitis.credentials import read_secret_file
+from logwatch_monitis.config.credentials import keep_memory_private, read_secret_file
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.privacy import keep_memory_private
 
 PATIENCE = 2.0
 

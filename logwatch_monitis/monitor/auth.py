@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from logwatch_monitis.config import ReadProof, Window
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.model import ReadProof, Window
 from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.monitis.actions import ACTIONS, KEY_NAMES, unfit
 from logwatch_monitis.monitis.inbound import (
@@ -29,7 +30,6 @@ from logwatch_monitis.monitis.inbound import (
 from logwatch_monitis.monitis.signature import checksum, verify
 from logwatch_monitis.monitor.executed import Once
 from logwatch_monitis.monitor.freshness import is_fresh, lifetime
-from logwatch_monitis.monitor.keys import Keys
 from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["DEFAULT_DEMANDS", "TOKEN_LIFETIME", "Authenticator", "Demands", "Denied", "same"]

@@ -8,10 +8,10 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
+from logwatch_monitis.config.private_files import make_private
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.monitor.schema import connect_reader
 from logwatch_monitis.monitor.store import DATABASE
-from logwatch_monitis.private_files import make_private
 
 __all__ = ["back_up"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from logwatch_monitis.config import Window
+from logwatch_monitis.config.model import Window
 from logwatch_monitis.monitis.actions import plain_stamp
 
 __all__ = ["is_fresh", "lifetime"]

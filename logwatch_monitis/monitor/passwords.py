@@ -15,8 +15,8 @@ from hashlib import md5, scrypt, sha256
 from pathlib import Path
 from typing import Any
 
+from logwatch_monitis.config.private_files import make_directory, read_file, write_file
 from logwatch_monitis.errors import SetupError, StateError
-from logwatch_monitis.private_files import make_directory, read_file, write_file
 
 __all__ = ["LOGIN_FILE", "Login", "save_login"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from logwatch_monitis.config.private_files import open_database
 from logwatch_monitis.errors import NewerStateError, StateError
 from logwatch_monitis.monitor import executed, rollup
-from logwatch_monitis.private_files import open_database
 
 __all__ = ["VERSION", "connect_reader", "connect_writer"]
 

@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.config.keys import KEYS_FILE, Keys
+from logwatch_monitis.config.listen import Address, address_of, bind, parse_listen
+from logwatch_monitis.config.signals import release
 from logwatch_monitis.errors import MissingExtraError, SetupError
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.asgi import App
 from logwatch_monitis.monitor.auth import DEFAULT_DEMANDS, Demands
 from logwatch_monitis.monitor.budget import Budget
-from logwatch_monitis.monitor.keys import KEYS_FILE, Keys
-from logwatch_monitis.monitor.listen import Address, address_of, bind, parse_listen
 from logwatch_monitis.monitor.places import Places, places_left
 from logwatch_monitis.monitor.retention import KEEP_ALL, Retention
 from logwatch_monitis.monitor.tls import Tls
-from logwatch_monitis.signals import release
 
 try:
     import uvicorn

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from logwatch_monitis.config.private_files import make_directory, open_file
 from logwatch_monitis.errors import LockHeldError, StateError
 from logwatch_monitis.monitis.wire import INVALID_MONITOR, NAME_EXISTS, Result
 from logwatch_monitis.monitor.columns import Columns, check_values
@@ -22,7 +23,6 @@ from logwatch_monitis.monitor.results import event_of, insert_additions, insert_
 from logwatch_monitis.monitor.retention import KEEP_ALL, Retention, Tidier, forget
 from logwatch_monitis.monitor.schema import connect_reader, connect_writer
 from logwatch_monitis.monitor.writer import Operation, Refused, Writer
-from logwatch_monitis.private_files import make_directory, open_file
 
 __all__ = ["DATABASE", "Definition", "Store", "find_definition", "read_definition"]
 

@@ -6,8 +6,8 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from logwatch_monitis.config.private_files import check_mode
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.private_files import check_mode
 
 __all__ = ["Tls"]
 

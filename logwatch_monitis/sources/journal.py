@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from logwatch_monitis import programs
-from logwatch_monitis.config import Sources
+from logwatch_monitis.config.model import Sources
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.sources.globs import expand

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.config.private_files import open_database, open_file, sync_directory
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.interfaces import Clock, Event
-from logwatch_monitis.private_files import open_database, open_file, sync_directory
 from logwatch_monitis.spool import rows, schema
 from logwatch_monitis.spool.connection import (
     JOURNAL_BYTES,

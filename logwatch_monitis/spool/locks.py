@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from logwatch_monitis import private_files
+from logwatch_monitis.config import private_files
 from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.login import iso_time

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from logwatch_monitis.config.private_files import make_state_directory
 from logwatch_monitis.errors import SetupError, StateError
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.login import Login
-from logwatch_monitis.private_files import make_state_directory
 from logwatch_monitis.spool import outbox, schema
 from logwatch_monitis.spool.connection import (
     IN_MEMORY,

@@ -8,20 +8,20 @@ from contextlib import suppress
 import pytest
 from commands import EXAMPLE_LOG, ROOT, process
 
-from logwatch_monitis.control import Control
-from logwatch_monitis.delivery.notes import Notes
-from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.monitor.keys import Keys
-from logwatch_monitis.monitor.passwords import Login, save_login
-from logwatch_monitis.monitor.schema import connect_writer
-from logwatch_monitis.monitor.store import Store
-from logwatch_monitis.private_files import (
+from logwatch_monitis.config.keys import Keys
+from logwatch_monitis.config.private_files import (
     UnsafeFileError,
     has_private_group,
     make_directory,
     open_file,
     write_file,
 )
+from logwatch_monitis.control import Control
+from logwatch_monitis.delivery.notes import Notes
+from logwatch_monitis.interfaces import SystemClock
+from logwatch_monitis.monitor.passwords import Login, save_login
+from logwatch_monitis.monitor.schema import connect_writer
+from logwatch_monitis.monitor.store import Store
 from logwatch_monitis.spool import Locks, Spool
 
 PACKAGE = ROOT / "logwatch_monitis"

@@ -19,10 +19,8 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 
 from logwatch_monitis import programs
-from logwatch_monitis.credentials import Secret
-from logwatch_monitis.digest import blake2b
-from logwatch_monitis.errors import LogwatchError, SetupError
-from logwatch_monitis.private_files import (
+from logwatch_monitis.config.credentials import Secret
+from logwatch_monitis.config.private_files import (
     FILE_MODE,
     PUBLIC_FILE_MODE,
     UnsafeFileError,
@@ -30,6 +28,8 @@ from logwatch_monitis.private_files import (
     read_in,
     write_in,
 )
+from logwatch_monitis.digest import blake2b
+from logwatch_monitis.errors import LogwatchError, SetupError
 
 __all__ = [
     "API_KEY",

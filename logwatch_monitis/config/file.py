@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from logwatch_monitis.config import (
+from logwatch_monitis.config.credentials import Credential, Secret
+from logwatch_monitis.config.model import (
+    DEFAULT_PATH,
     EMBEDDED,
     Config,
     Ignore,
@@ -18,11 +20,11 @@ from logwatch_monitis.config import (
     Sources,
     SpoolLimits,
 )
-from logwatch_monitis.credentials import Credential, Secret
+from logwatch_monitis.config.small_files import read_small
+from logwatch_monitis.config.yaml_document import Document, Node
 from logwatch_monitis.errors import DocumentError, Problem, SetupError
-from logwatch_monitis.yamltree import Document, Node
 
-__all__ = ["parse"]
+__all__ = ["load", "parse"]
 
 _SECRETIVE = re.compile(r"((?:key|secret|token|password)(?<!_file)[\"']?\s*:\s*)\S.*")
 
@@ -166,7 +168,7 @@ def _check_zone(name: str) -> None:
 
 
 def _check_listen(text: str) -> None:
-    from logwatch_monitis.monitor.listen import parse_listen
+    from logwatch_monitis.config.listen import parse_listen
 
     parse_listen(text)
 
@@ -216,3 +218,24 @@ _ROOT: dict[str, Reader] = {
     "retention": _retention,
     "log": _log,
 }
+
+
+def load(path: str | None = None) -> Config:
+    """Return the configuration in *path*; without one, that of the usual place, if it is there.
+
+    Raises:
+        DocumentError: mistakes in the file, all of them, with their places.
+        SetupError: the file cannot be read, or is too large.
+    """
+    name = path or DEFAULT_PATH
+    try:
+        data = read_small(name)
+    except FileNotFoundError:
+        if path is None:
+            return Config()
+        raise SetupError(f"the configuration file {name} does not exist") from None
+    except OSError as error:
+        raise SetupError(f"cannot read the configuration file {name}: {error.strerror}") from None
+    from logwatch_monitis.config.file import parse  # YAML is imported where a file needs it
+
+    return parse(data, name)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from logwatch_monitis.config.yaml_document import MAX_BYTES, Document
 from logwatch_monitis.errors import DocumentError
-from logwatch_monitis.yamltree import MAX_BYTES, Document
 
 QUOTE = "quote text that begins with { or [, or holds ': ' or ' #'"
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from logwatch_monitis import config, config_file
-from logwatch_monitis.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config import file as config_file
+from logwatch_monitis.config import model as config
+from logwatch_monitis.config.credentials import Credential, Secret, read_secret_file
+from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import DocumentError, SetupError
 
 FULL = b"""\
@@ -172,12 +174,12 @@ class TestFile:
     def test_a_missing_file_that_was_asked_for(self, tmp_path):
         """A file that was named must be there."""
         with pytest.raises(SetupError, match=re.escape("c.yaml does not exist")):
-            config.load(str(tmp_path / "c.yaml"))
+            load(str(tmp_path / "c.yaml"))
 
     def test_a_file_that_cannot_be_read(self, tmp_path):
         """What the system says is passed on."""
         with pytest.raises(SetupError, match="Is a directory"):
-            config.load(str(tmp_path))
+            load(str(tmp_path))
 
 
 @pytest.fixture(name="key_file")

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from logwatch_monitis.config.small_files import read_small
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.small_files import read_small
 
 __all__ = ["PATH", "SILENT", "Setting", "read_log_settings"]
 

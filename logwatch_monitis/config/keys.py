@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from logwatch_monitis.config.private_files import make_directory, read_file, write_file
 from logwatch_monitis.errors import SetupError, StateError
-from logwatch_monitis.private_files import make_directory, read_file, write_file
 
 __all__ = ["KEYS_FILE", "Keys", "make_key"]
 

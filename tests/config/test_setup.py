@@ -10,7 +10,8 @@ import pytest
 from commands import PROGRAM, process, run
 from real_monitor import running_monitor
 
-from logwatch_monitis import config, installing
+from logwatch_monitis.config import install as installing
+from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError
 
 ETC = "etc/logwatch-monitis"
@@ -62,7 +63,7 @@ def test_it_writes_what_is_needed_and_nothing_twice(setup, monitor, tmp_path):
         UNIT: 0o644,
     }
     assert before == {path: (tree / path).stat().st_mtime_ns for path in before}
-    written = config.load(str(tree / ETC / "config.yaml"))
+    written = load(str(tree / ETC / "config.yaml"))
     assert (written.monitor.url, written.sources.files) == (monitor[0], ("/var/log/auth.log",))
     assert f"ExecStart={installing.own_program(hidden=True)} run\n" in (tree / UNIT).read_text()
 
@@ -209,7 +210,7 @@ def test_it_asks_on_a_terminal(tmp_path):
         assert asked.wait(60) == 0
     os.close(ours)
     os.close(theirs)
-    written = config.load(str(tmp_path / "tree" / ETC / "config.yaml"))
+    written = load(str(tmp_path / "tree" / ETC / "config.yaml"))
     assert (written.monitor.url, written.sources.files) == ("embedded", ("/var/log/messages",))
 
 

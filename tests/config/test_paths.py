@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from logwatch_monitis.paths import cache_directory, state_directory
+from logwatch_monitis.config.paths import cache_directory, state_directory
 
 HOME = {"HOME": "/home/ann"}
 

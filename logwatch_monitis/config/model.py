@@ -9,11 +9,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from logwatch_monitis.credentials import Credential
-from logwatch_monitis.errors import SetupError
+from logwatch_monitis.config.credentials import Credential
+from logwatch_monitis.config.paths import state_directory
 from logwatch_monitis.login import Login
-from logwatch_monitis.paths import state_directory
-from logwatch_monitis.small_files import read_small
 
 __all__ = [
     "DEFAULT_FILES",
@@ -31,7 +29,6 @@ __all__ = [
     "Sources",
     "SpoolLimits",
     "Window",
-    "load",
     "settings",
 ]
 
@@ -251,24 +248,3 @@ def settings(section: Any, name: str = "") -> Iterator[Setting]:
             yield from settings(value, key)
         else:
             yield Setting(key, place.metadata["reload"], value)
-
-
-def load(path: str | None = None) -> Config:
-    """Return the configuration in *path*; without one, that of the usual place, if it is there.
-
-    Raises:
-        DocumentError: mistakes in the file, all of them, with their places.
-        SetupError: the file cannot be read, or is too large.
-    """
-    name = path or DEFAULT_PATH
-    try:
-        data = read_small(name)
-    except FileNotFoundError:
-        if path is None:
-            return Config()
-        raise SetupError(f"the configuration file {name} does not exist") from None
-    except OSError as error:
-        raise SetupError(f"cannot read the configuration file {name}: {error.strerror}") from None
-    from logwatch_monitis.config_file import parse  # YAML is imported where a file needs it
-
-    return parse(data, name)

@@ -3,8 +3,8 @@
 import pytest
 from commands import EXAMPLE_LOG, run
 
-from logwatch_monitis import sshd_config
-from logwatch_monitis.sshd_config import Setting, read_log_settings
+from logwatch_monitis.config import sshd_config
+from logwatch_monitis.config.sshd_config import Setting, read_log_settings
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ MOMENTS = [
     "logwatch_monitis.cli.main",
     "click",
     "logwatch_monitis.cli.run",
-    "logwatch_monitis.config",
-    "logwatch_monitis.config_file",
+    "logwatch_monitis.config.model",
+    "logwatch_monitis.config.file",
     "yaml",
     "logwatch_monitis.daemon",
     "sqlite3",
@@ -82,7 +82,7 @@ def test_an_agent_that_is_to_end_while_it_is_loaded_ends_cleanly(moment, number,
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize(
-    "moment", ["click", "logwatch_monitis.cli.scan", "logwatch_monitis.config"]
+    "moment", ["click", "logwatch_monitis.cli.scan", "logwatch_monitis.config.model"]
 )
 def test_a_command_that_is_to_end_while_it_is_loaded_says_so(moment, number, code, tmp_path):
     """128 and the number of the signal, without a word."""

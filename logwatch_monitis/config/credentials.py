@@ -8,16 +8,18 @@ nothing work for users who may not read them.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from logwatch_monitis.config.private_files import check_mode
+from logwatch_monitis.config.small_files import read_small
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.private_files import check_mode
-from logwatch_monitis.small_files import read_small
 
-__all__ = ["Credential", "Secret", "read_secret_file", "without_keys"]
+__all__ = ["Credential", "Secret", "keep_memory_private", "read_secret_file", "without_keys"]
 
 _PREFIX = "LOGWATCH_MONITIS_"
 _API_KEY = f"{_PREFIX}API_KEY"
@@ -143,3 +145,19 @@ def _parse(path: str, data: bytes) -> Secret:
             "it holds one line, the key",
         )
     return Secret(text)
+
+
+_PR_SET_DUMPABLE = 4
+
+
+def keep_memory_private() -> None:
+    """Leave no core file, and let no other process of this user look into the memory.
+
+    Programs that are started later inherit the first and not the second (prctl(2)).
+    """
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
