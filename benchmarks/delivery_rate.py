@@ -27,10 +27,10 @@ from urllib.parse import urlencode
 from logwatch_monitis.delivery import Deliverer
 from logwatch_monitis.interfaces import Event, SystemClock, ThreadWaker
 from logwatch_monitis.login import Login
-from logwatch_monitis.monitis import transport as transport_module
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.transport import RequestsTransport
-from logwatch_monitis.monitis.wire import ANNOUNCE, Result, checksum
+from logwatch_monitis.protocol import transport as transport_module
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.transport import RequestsTransport
+from logwatch_monitis.protocol.wire import ANNOUNCE, Result, checksum
 from logwatch_monitis.spool import Spool
 
 API_KEY = "FAKEAPIKEY0000000000000001"

@@ -26,7 +26,9 @@ from urllib.parse import urlencode
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address
-from logwatch_monitis.monitis.wire import (
+from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.monitor.store import Definition, Store
+from logwatch_monitis.protocol.wire import (
     LOGIN_PARAMETERS,
     MAX_BATCH,
     Result,
@@ -35,8 +37,6 @@ from logwatch_monitis.monitis.wire import (
     encode_parameters,
     encode_results,
 )
-from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.monitor.store import Definition, Store
 
 BUSY_DAY = 10_000
 DAY_MS = 86_400_000

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from logwatch_monitis.config.keys import Keys
-from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
+from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 
 YEAR_MS = 365 * 86_400_000
 BATCH = 10_000

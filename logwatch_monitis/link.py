@@ -12,7 +12,7 @@ from logwatch_monitis.counters import CountingTransport, Tally
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events, Transport
-from logwatch_monitis.monitis.client import MonitisClient
+from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.pulse import Pulse, PulsingTransport
 from logwatch_monitis.renewal import changed_keys
 from logwatch_monitis.sending import (

@@ -18,8 +18,8 @@ from logwatch_monitis.control import SOCKET_NAME
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
 from logwatch_monitis.errors import LockHeldError
 from logwatch_monitis.interfaces import Clock, Event, Events, ThreadWaker, Transport
-from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.pulse import Pulse, PulsingWaker
 from logwatch_monitis.spool import Limits, Locks, Spool
 
@@ -168,7 +168,7 @@ def _client(
     events: Events,
     around: Around,
 ) -> MonitisClient:
-    from logwatch_monitis.monitis.transport import RequestsTransport
+    from logwatch_monitis.protocol.transport import RequestsTransport
 
     return MonitisClient(
         url,

@@ -9,8 +9,8 @@ from spools import World, login_of
 from logwatch_monitis.delivery import Deliverer
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
 from logwatch_monitis.interfaces import ThreadWaker
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.transport import RequestsTransport
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.transport import RequestsTransport
 
 
 class Room:

@@ -16,8 +16,8 @@ from logwatch_monitis.delivery import Deliverer
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
 from logwatch_monitis.delivery.lanes import LANES
 from logwatch_monitis.interfaces import SystemClock, ThreadWaker
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.transport import RequestsTransport
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.transport import RequestsTransport
 
 DAY = datetime.fromtimestamp(login_of(0).time / 1e6, UTC).date()
 
@@ -53,8 +53,8 @@ VICTIM = """
     import sys
     from pathlib import Path
     from logwatch_monitis.delivery import Deliverer
-    from logwatch_monitis.monitis.client import MonitisClient
-    from logwatch_monitis.monitis.transport import RequestsTransport
+    from logwatch_monitis.protocol.client import MonitisClient
+    from logwatch_monitis.protocol.transport import RequestsTransport
     from logwatch_monitis.interfaces import SystemClock, ThreadWaker
     from logwatch_monitis.spool import Spool
 

@@ -11,9 +11,9 @@ import pytest
 from real_monitor import LOGIN_PARAMS, running_monitor, stamp
 
 from logwatch_monitis.config.keys import Keys
-from logwatch_monitis.monitis.wire import Result, encode_batch
 from logwatch_monitis.monitor.auth import TOKEN_LIFETIME, Authenticator
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import Result, encode_batch
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 ALICE = "user_login:alice;host:192.0.2.7;srv:sshd"

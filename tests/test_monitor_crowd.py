@@ -21,7 +21,6 @@ from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.monitis.wire import Result, checksum
 from logwatch_monitis.monitor import places as module
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.api import Api
@@ -30,6 +29,7 @@ from logwatch_monitis.monitor.budget import MAX_UNNAMED, UNCOUNTED, Budget, Budg
 from logwatch_monitis.monitor.places import Places, places_left
 from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.monitor.writer import MOST_RESULTS
+from logwatch_monitis.protocol.wire import Result, checksum
 
 MIB = 1024 * 1024
 CROWD = 2_000

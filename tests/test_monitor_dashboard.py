@@ -21,13 +21,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.monitis.wire import Result
 from logwatch_monitis.monitor import charts, dashboard, spans
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.app import Options, make_app
 from logwatch_monitis.monitor.asked import FILTERS
 from logwatch_monitis.monitor.store import Definition
 from logwatch_monitis.monitor.views import Agent
+from logwatch_monitis.protocol.wire import Result
 from logwatch_monitis.syslog.zones import local_zone
 
 HOUR, DAY = 3_600_000, 86_400_000

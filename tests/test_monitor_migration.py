@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 
 from logwatch_monitis.errors import StateError
-from logwatch_monitis.monitis.batch import Result
 from logwatch_monitis.monitor import rollup, schema
 from logwatch_monitis.monitor.executed import Once
 from logwatch_monitis.monitor.queries import list_monitors
 from logwatch_monitis.monitor.store import DATABASE, Store, find_definition
 from logwatch_monitis.monitor.views import Tally, Wanted, agents, logins
+from logwatch_monitis.protocol.extensions import Result
 
 NOON = 1_795_348_800_000
 ROWS = 2_500

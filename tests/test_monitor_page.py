@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from real_monitor import running_monitor
 
-from logwatch_monitis.monitis.wire import Result, encode_batch
+from logwatch_monitis.protocol.wire import Result, encode_batch
 from logwatch_monitis.text import numbered
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC

@@ -10,11 +10,11 @@ import pytest
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.errors import LockHeldError, SetupError, StateError
-from logwatch_monitis.monitis.wire import Result
 from logwatch_monitis.monitor.queries import list_monitors, monitor_results
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 from logwatch_monitis.monitor.views import Wanted, logins
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import Result
 
 NOW = 1_795_348_800_000
 

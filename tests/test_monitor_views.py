@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logwatch_monitis.monitis.wire import Result
 from logwatch_monitis.monitor import rollup, views
 from logwatch_monitis.monitor.asked import Cursor
 from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.monitor.views import Tally, Wanted
+from logwatch_monitis.protocol.wire import Result
 
 HOUR = 3_600_000
 NOW = 1_795_348_800_000

@@ -15,8 +15,8 @@ from logwatch_monitis.config.model import Config
 from logwatch_monitis.daemon import _Daemon
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.login import Login
-from logwatch_monitis.monitis.client import MonitisClient
 from logwatch_monitis.notify import Notifier
+from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.pulse import PATIENCE_S, Pulse, PulsingTransport
 from logwatch_monitis.sending import Sender
 from logwatch_monitis.spool import Spool

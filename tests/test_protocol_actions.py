@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from real_monitor import Caller, running_monitor, stamp
 
 from logwatch_monitis.config.keys import Keys
-from logwatch_monitis.monitis.wire import Result, parse_xml
 from logwatch_monitis.monitor.backup import back_up
 from logwatch_monitis.monitor.limits import REMEMBERED, Attempts, network_of
 from logwatch_monitis.monitor.passwords import Login, save_login
@@ -27,6 +26,7 @@ from logwatch_monitis.monitor.reads import READS
 from logwatch_monitis.monitor.retention import Retention, Tidier
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 from logwatch_monitis.monitor.writes import WRITES
+from logwatch_monitis.protocol.wire import Result, parse_xml
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 HOUR = 3_600_000

@@ -256,7 +256,7 @@ def test_published_vectors_are_taken_over_the_wire(tmp_path, secret, params, che
     params = {"action": "addMonitor", "apikey": "K", **params}
     known = "name" in params
     if not known:  # the shortest vector names no action; it is checked where signatures are
-        from logwatch_monitis.monitis.wire import verify
+        from logwatch_monitis.protocol.wire import verify
 
         bare = {"key1": "bar", "key2": "foo", "checksum": checksum}
         assert verify(secret, bare)

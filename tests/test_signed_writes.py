@@ -14,19 +14,19 @@ from real_monitor import LOGIN_PARAMS, monitor_at, running_monitor, stamp
 from spools import SetClock
 
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.monitis.actions import ACTIONS, unfit
-from logwatch_monitis.monitis.batch import Result, decode_additional, decode_batch
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.inbound import parse_checktime, parse_params
-from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, decode_parameters, decode_results
-from logwatch_monitis.monitis.signature import checksum
-from logwatch_monitis.monitis.transport import RequestsTransport
 from logwatch_monitis.monitor.auth import Demands
 from logwatch_monitis.monitor.freshness import is_fresh
 from logwatch_monitis.monitor.reads import READS, monitor_ids
 from logwatch_monitis.monitor.store import Store
 from logwatch_monitis.monitor.writer import Refused
 from logwatch_monitis.monitor.writes import WRITES
+from logwatch_monitis.protocol.actions import ACTIONS, unfit
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.encoding import LOGIN_PARAMETERS, decode_parameters, decode_results
+from logwatch_monitis.protocol.extensions import Result, decode_additional, decode_batch
+from logwatch_monitis.protocol.request_parsing import parse_checktime, parse_params
+from logwatch_monitis.protocol.signature import checksum
+from logwatch_monitis.protocol.transport import RequestsTransport
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 NOW = NOON / 1000

@@ -320,7 +320,7 @@ def _address(configuration: Config) -> Iterator[Finding]:
 
 def _online(configuration: Config) -> Iterator[Finding]:
     from logwatch_monitis.cli.connection import Access, connect
-    from logwatch_monitis.monitis.address import is_loopback
+    from logwatch_monitis.protocol.url import is_loopback
 
     tag = configuration.monitor.tag
     try:

@@ -16,8 +16,8 @@ from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.errors import LogwatchError, UnreachableError, UsageError
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.faults import BusyError
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.errors import BusyError
 
 __all__ = ["Access", "connect", "connection_options", "try_keys"]
 
@@ -97,7 +97,7 @@ def connect(access: Access, configuration: Config | None = None) -> Iterator[Mon
 def _client(
     url: str, keys: tuple[Secret, Secret], access: Access, configuration: Config
 ) -> Iterator[MonitisClient]:
-    from logwatch_monitis.monitis.transport import RequestsTransport
+    from logwatch_monitis.protocol.transport import RequestsTransport
 
     public, secret = keys
     client = MonitisClient(
@@ -127,7 +127,7 @@ def try_keys(url: str, public: Secret, secret: Secret) -> bool:
         MonitorError: the monitor refuses them, or cannot be reached.
         SetupError: the address cannot be used.
     """
-    from logwatch_monitis.monitis.address import is_loopback
+    from logwatch_monitis.protocol.url import is_loopback
 
     with _client(url, (public, secret), Access(), Config()) as client:
         client.monitors(Config().monitor.tag)

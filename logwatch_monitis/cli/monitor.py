@@ -15,14 +15,14 @@ from logwatch_monitis.cli.tables import as_json, table, write, write_record, wri
 from logwatch_monitis.cli.upkeep import backup, forget, password
 from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError, UsageError
-from logwatch_monitis.monitis.batch import Result, decode_additional
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.lists import (
+from logwatch_monitis.output import FORMATS
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.encoding import (
     LOGIN_PARAMETERS,
     decode_parameters,
     encode_parameters,
 )
-from logwatch_monitis.output import FORMATS
+from logwatch_monitis.protocol.extensions import Result, decode_additional
 from logwatch_monitis.text import visible
 
 _PARAMETER_COLUMNS = ("name", "displayName", "uom", "dataType")

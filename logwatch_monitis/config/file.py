@@ -155,7 +155,7 @@ def _check_title(text: str) -> None:
 
 
 def _check_url(url: str) -> None:
-    from logwatch_monitis.monitis.address import base_url
+    from logwatch_monitis.protocol.url import base_url
 
     if url != EMBEDDED:
         base_url(url)

@@ -27,14 +27,14 @@ from logwatch_monitis.delivery.target import Outbox, Target, TargetFinder
 from logwatch_monitis.errors import LogwatchError, MonitorError, StateError, UnreachableError
 from logwatch_monitis.interfaces import Clock, Events, Waker
 from logwatch_monitis.memory import give_memory_back
-from logwatch_monitis.monitis.batch import MAX_BATCH, Result
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.faults import (
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.errors import (
     BusyError,
     NoSuchMonitorError,
     UnclearError,
     may_lie_in_content,
 )
+from logwatch_monitis.protocol.extensions import MAX_BATCH, Result
 from logwatch_monitis.spool import Entry
 
 __all__ = ["Deliverer"]

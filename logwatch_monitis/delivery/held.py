@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from logwatch_monitis.delivery.status import HeldLogin
 from logwatch_monitis.errors import LogwatchError, MonitorError
 from logwatch_monitis.interfaces import Clock
-from logwatch_monitis.monitis.faults import BusyError
+from logwatch_monitis.protocol.errors import BusyError
 from logwatch_monitis.spool import Entry
 
 __all__ = ["HeldLogins", "NotTakenError", "Refusals"]

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from logwatch_monitis.delivery.events import MonitorCreated, MonitorFound
 from logwatch_monitis.interfaces import Events
-from logwatch_monitis.monitis.client import MonitisClient, Monitor
-from logwatch_monitis.monitis.faults import NameTakenError, NoSuchMonitorError
-from logwatch_monitis.monitis.lists import LOGIN_PARAMETERS, Parameter
+from logwatch_monitis.protocol.client import MonitisClient, Monitor
+from logwatch_monitis.protocol.encoding import LOGIN_PARAMETERS, Parameter
+from logwatch_monitis.protocol.errors import NameTakenError, NoSuchMonitorError
 from logwatch_monitis.spool import Entry
 
 __all__ = ["Facts", "Outbox", "Target", "TargetFinder"]

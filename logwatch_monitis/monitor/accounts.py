@@ -12,12 +12,12 @@ from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.private_files import make_directory
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.interfaces import Clock
-from logwatch_monitis.monitis.wire import AUTHENTICATION_FAILURE, INVALID_API_KEY
 from logwatch_monitis.monitor.auth import DEFAULT_DEMANDS, Authenticator, Demands, Denied
 from logwatch_monitis.monitor.live import Live
 from logwatch_monitis.monitor.passwords import Login
 from logwatch_monitis.monitor.retention import KEEP_ALL, Retention
 from logwatch_monitis.monitor.store import Store
+from logwatch_monitis.protocol.wire import AUTHENTICATION_FAILURE, INVALID_API_KEY
 
 __all__ = ["Account", "Accounts", "account_directory", "account_names"]
 

@@ -15,20 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from logwatch_monitis.errors import place_of
-from logwatch_monitis.monitis.inbound import REPEATED
-from logwatch_monitis.monitis.wire import (
-    ANNOUNCE,
-    ANNOUNCEMENT,
-    API_PATH,
-    AUTHENTICATION_FAILURE,
-    CUSTOM_PATH,
-    INVALID_ACTION,
-    INVALID_LOGIN,
-    parse_params,
-    render_json,
-    render_xml,
-    wants_xml,
-)
 from logwatch_monitis.monitor.accounts import Accounts
 from logwatch_monitis.monitor.asgi import (
     PIECE,
@@ -51,6 +37,20 @@ from logwatch_monitis.monitor.limits import Attempts, Guesses, LockedError
 from logwatch_monitis.monitor.reads import READS, Answer, Params, Read
 from logwatch_monitis.monitor.writer import FullError, Refused
 from logwatch_monitis.monitor.writes import CHANGING, WRITES, Write
+from logwatch_monitis.protocol.request_parsing import REPEATED
+from logwatch_monitis.protocol.wire import (
+    ANNOUNCE,
+    ANNOUNCEMENT,
+    API_PATH,
+    AUTHENTICATION_FAILURE,
+    CUSTOM_PATH,
+    INVALID_ACTION,
+    INVALID_LOGIN,
+    parse_params,
+    render_json,
+    render_xml,
+    wants_xml,
+)
 
 __all__ = ["MAX_BODY", "PATHS", "Api"]
 

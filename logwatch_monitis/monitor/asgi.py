@@ -9,10 +9,10 @@ from functools import lru_cache
 from random import randint
 from typing import Any
 
-from logwatch_monitis.monitis.wire import parse_number
 from logwatch_monitis.monitor.limits import network_of
 from logwatch_monitis.monitor.local_user import local_user
 from logwatch_monitis.monitor.places import Peer
+from logwatch_monitis.protocol.wire import parse_number
 
 __all__ = [
     "PEER",

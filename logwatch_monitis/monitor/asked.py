@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from logwatch_monitis.monitis.wire import parse_number
+from logwatch_monitis.protocol.wire import parse_number
 
 __all__ = ["FILTERS", "MOST", "Asked", "Cursor", "address", "parse", "tidied"]
 

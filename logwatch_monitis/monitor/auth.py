@@ -13,8 +13,11 @@ from typing import NamedTuple
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.model import ReadProof, Window
 from logwatch_monitis.interfaces import Clock
-from logwatch_monitis.monitis.actions import ACTIONS, KEY_NAMES, unfit
-from logwatch_monitis.monitis.inbound import (
+from logwatch_monitis.monitor.executed import Once
+from logwatch_monitis.monitor.freshness import is_fresh, lifetime
+from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.actions import ACTIONS, KEY_NAMES, unfit
+from logwatch_monitis.protocol.request_parsing import (
     AUTHENTICATION_FAILURE,
     INVALID_API_KEY,
     INVALID_CHECKSUM,
@@ -27,10 +30,7 @@ from logwatch_monitis.monitis.inbound import (
     RequestParams,
     api_key,
 )
-from logwatch_monitis.monitis.signature import checksum, verify
-from logwatch_monitis.monitor.executed import Once
-from logwatch_monitis.monitor.freshness import is_fresh, lifetime
-from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.signature import checksum, verify
 
 __all__ = ["DEFAULT_DEMANDS", "TOKEN_LIFETIME", "Authenticator", "Demands", "Denied", "same"]
 

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from logwatch_monitis.monitis.wire import INVALID_MONITOR, DataType, parse_value
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import INVALID_MONITOR, DataType, parse_value
 
 __all__ = ["SUSPENDED", "Column", "Columns", "check_values", "columns_of", "typed"]
 

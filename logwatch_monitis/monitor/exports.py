@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.monitis.wire import render_json, render_xml
 from logwatch_monitis.monitor.views import Login
+from logwatch_monitis.protocol.wire import render_json, render_xml
 from logwatch_monitis.text import csv_cell, csv_rows
 
 __all__ = ["FORMATS", "Format", "login_records"]

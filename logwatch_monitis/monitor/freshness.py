@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from logwatch_monitis.config.model import Window
-from logwatch_monitis.monitis.actions import plain_stamp
+from logwatch_monitis.protocol.actions import plain_stamp
 
 __all__ = ["is_fresh", "lifetime"]
 

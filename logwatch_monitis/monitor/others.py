@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.monitis.wire import DataType
 from logwatch_monitis.monitor.asked import Asked, Cursor
 from logwatch_monitis.monitor.charts import line
 from logwatch_monitis.monitor.columns import columns_of, typed
 from logwatch_monitis.monitor.store import Definition, find_definition
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import DataType
 
 __all__ = ["Graph", "Listed", "Row", "Seen", "look", "monitors"]
 

@@ -13,7 +13,6 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from logwatch_monitis.interfaces import Clock
-from logwatch_monitis.monitis.wire import parse_number
 from logwatch_monitis.monitor import dashboard, exports, others, views
 from logwatch_monitis.monitor.asked import Asked, address, parse, tidied
 from logwatch_monitis.monitor.dashboard import Overviews
@@ -21,6 +20,7 @@ from logwatch_monitis.monitor.guard import Closed
 from logwatch_monitis.monitor.live import MAX_PAGES, Live
 from logwatch_monitis.monitor.shown import Surroundings, context, make_templates
 from logwatch_monitis.monitor.store import Store
+from logwatch_monitis.protocol.wire import parse_number
 from logwatch_monitis.syslog.zones import current_zone, local_zone
 
 __all__ = ["Page", "Surroundings"]

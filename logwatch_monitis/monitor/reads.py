@@ -8,14 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from logwatch_monitis.monitis.wire import (
-    INVALID_MONITOR,
-    MAX_CHECKTIME,
-    MISSING_PARAMETER,
-    DataType,
-    parse_checktime,
-    parse_number,
-)
 from logwatch_monitis.monitor.columns import columns_of, typed
 from logwatch_monitis.monitor.queries import (
     Monitor,
@@ -26,6 +18,14 @@ from logwatch_monitis.monitor.queries import (
 from logwatch_monitis.monitor.report import Span, aggregated, parse_span
 from logwatch_monitis.monitor.store import Definition, find_definition
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import (
+    INVALID_MONITOR,
+    MAX_CHECKTIME,
+    MISSING_PARAMETER,
+    DataType,
+    parse_checktime,
+    parse_number,
+)
 
 __all__ = ["READS", "Answer", "Params", "monitor_id", "monitor_ids", "need"]
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from logwatch_monitis.monitis.wire import MAX_CHECKTIME, DataType, parse_number
 from logwatch_monitis.monitor.columns import Column, typed
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import MAX_CHECKTIME, DataType, parse_number
 
 __all__ = ["Span", "Step", "aggregated", "parse_span"]
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from logwatch_monitis.monitis.wire import Result
+from logwatch_monitis.protocol.wire import Result
 
 __all__ = [
     "ADDITIONAL",

@@ -16,13 +16,13 @@ from typing import IO, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from logwatch_monitis.config.private_files import make_directory, open_file
 from logwatch_monitis.errors import LockHeldError, StateError
-from logwatch_monitis.monitis.wire import INVALID_MONITOR, NAME_EXISTS, Result
 from logwatch_monitis.monitor.columns import Columns, check_values
 from logwatch_monitis.monitor.executed import Once, recall, remember
 from logwatch_monitis.monitor.results import event_of, insert_additions, insert_results, rows_of
 from logwatch_monitis.monitor.retention import KEEP_ALL, Retention, Tidier, forget
 from logwatch_monitis.monitor.schema import connect_reader, connect_writer
 from logwatch_monitis.monitor.writer import Operation, Refused, Writer
+from logwatch_monitis.protocol.wire import INVALID_MONITOR, NAME_EXISTS, Result
 
 __all__ = ["DATABASE", "Definition", "Store", "find_definition", "read_definition"]
 

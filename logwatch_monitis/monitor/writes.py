@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from logwatch_monitis.monitis.wire import (
+from logwatch_monitis.monitor.columns import AGGREGATES
+from logwatch_monitis.monitor.executed import Once
+from logwatch_monitis.monitor.reads import Params, monitor_id, monitor_ids, need
+from logwatch_monitis.monitor.store import Definition, Store
+from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol.wire import (
     ADD_RESULTS,
     FORGET_USER,
     decode_additional,
@@ -18,11 +23,6 @@ from logwatch_monitis.monitis.wire import (
     parse_checktime,
     parse_value,
 )
-from logwatch_monitis.monitor.columns import AGGREGATES
-from logwatch_monitis.monitor.executed import Once
-from logwatch_monitis.monitor.reads import Params, monitor_id, monitor_ids, need
-from logwatch_monitis.monitor.store import Definition, Store
-from logwatch_monitis.monitor.writer import Refused
 
 __all__ = ["CHANGING", "WRITES"]
 

@@ -6,7 +6,7 @@ import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from logwatch_monitis.errors import SetupError
-from logwatch_monitis.monitis.inbound import API_PATH, CUSTOM_PATH
+from logwatch_monitis.protocol.request_parsing import API_PATH, CUSTOM_PATH
 
 __all__ = ["base_url", "is_loopback", "is_open", "refuse_clear_text"]
 

@@ -6,8 +6,8 @@ from binascii import a2b_qp
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-from logwatch_monitis.monitis.actions import KEY_NAMES
-from logwatch_monitis.monitis.batch import MAX_CHECKTIME
+from logwatch_monitis.protocol.actions import KEY_NAMES
+from logwatch_monitis.protocol.extensions import MAX_CHECKTIME
 
 __all__ = [
     "API_PATH",

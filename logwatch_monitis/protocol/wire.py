@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from logwatch_monitis.monitis.batch import (
+from logwatch_monitis.protocol.encoding import (
+    LOGIN_PARAMETERS,
+    DataType,
+    Parameter,
+    decode_list,
+    decode_parameters,
+    decode_results,
+    encode_cell,
+    encode_list,
+    encode_parameters,
+    encode_results,
+)
+from logwatch_monitis.protocol.extensions import (
     ADD_RESULTS,
     ANNOUNCE,
     ANNOUNCEMENT,
@@ -18,7 +30,15 @@ from logwatch_monitis.monitis.batch import (
     make_result,
     parse_value,
 )
-from logwatch_monitis.monitis.inbound import (
+from logwatch_monitis.protocol.rendering import (
+    MAX_REPLY,
+    element_value,
+    parse_json,
+    parse_xml,
+    render_json,
+    render_xml,
+)
+from logwatch_monitis.protocol.request_parsing import (
     API_PATH,
     AUTHENTICATION_FAILURE,
     CUSTOM_PATH,
@@ -37,27 +57,7 @@ from logwatch_monitis.monitis.inbound import (
     parse_params,
     wants_xml,
 )
-from logwatch_monitis.monitis.lists import (
-    LOGIN_PARAMETERS,
-    DataType,
-    Parameter,
-    decode_list,
-    decode_parameters,
-    decode_results,
-    encode_cell,
-    encode_list,
-    encode_parameters,
-    encode_results,
-)
-from logwatch_monitis.monitis.replies import (
-    MAX_REPLY,
-    element_value,
-    parse_json,
-    parse_xml,
-    render_json,
-    render_xml,
-)
-from logwatch_monitis.monitis.signature import checksum, verify
+from logwatch_monitis.protocol.signature import checksum, verify
 
 __all__ = [
     "ADD_RESULTS",

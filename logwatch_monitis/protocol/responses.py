@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from logwatch_monitis.errors import MonitorError
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.monitis.faults import (
+from logwatch_monitis.protocol.errors import (
     BusyError,
     DeniedError,
     ForbiddenError,
@@ -22,7 +22,7 @@ from logwatch_monitis.monitis.faults import (
     classify,
     inert,
 )
-from logwatch_monitis.monitis.replies import Bound, parse_json, parse_xml
+from logwatch_monitis.protocol.rendering import Bound, parse_json, parse_xml
 
 __all__ = ["parse_date", "read_answer", "read_data", "retry_after", "server_words"]
 

@@ -31,7 +31,7 @@ from enum import IntEnum
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-from logwatch_monitis.monitis.actions import escape_names
+from logwatch_monitis.protocol.actions import escape_names
 
 __all__ = [
     "LOGIN_PARAMETERS",

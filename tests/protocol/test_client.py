@@ -15,9 +15,8 @@ from fake_monitor import (
 from spools import SetClock
 
 from logwatch_monitis.errors import MonitorError, SetupError, UnreachableError
-from logwatch_monitis.monitis.client import MonitisClient, Monitor
-from logwatch_monitis.monitis.events import ClockDiffers, SignedInClear
-from logwatch_monitis.monitis.faults import (
+from logwatch_monitis.protocol.client import MonitisClient, Monitor
+from logwatch_monitis.protocol.errors import (
     BusyError,
     DeniedError,
     ForbiddenError,
@@ -29,8 +28,9 @@ from logwatch_monitis.monitis.faults import (
     UnknownActionError,
     WrongTimeError,
 )
-from logwatch_monitis.monitis.transport import RequestsTransport
-from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
+from logwatch_monitis.protocol.events import ClockDiffers, SignedInClear
+from logwatch_monitis.protocol.transport import RequestsTransport
+from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 
 VALUES = {"user_login": "alice;b:c", "host": "2001:db8::1", "srv": "sshd"}
 RESULT = Result(1310578200000, VALUES, {"id": "ab", "verified": False})

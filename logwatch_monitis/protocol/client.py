@@ -10,10 +10,17 @@ from xml.etree.ElementTree import Element
 
 from logwatch_monitis.errors import MonitorError, UnreachableError
 from logwatch_monitis.interfaces import Clock, Event, Events, Reply, Transport
-from logwatch_monitis.monitis.actions import escape_names
-from logwatch_monitis.monitis.address import base_url, is_open, refuse_clear_text
-from logwatch_monitis.monitis.answers import read_answer, read_data
-from logwatch_monitis.monitis.batch import (
+from logwatch_monitis.protocol.actions import escape_names
+from logwatch_monitis.protocol.encoding import Parameter, encode_parameters, encode_results
+from logwatch_monitis.protocol.errors import (
+    BusyError,
+    ProofMissingError,
+    TokenExpiredError,
+    UnclearError,
+    WrongTimeError,
+)
+from logwatch_monitis.protocol.events import ClockDiffers, SignedInClear
+from logwatch_monitis.protocol.extensions import (
     ADD_RESULTS,
     FORGET_USER,
     Result,
@@ -21,18 +28,11 @@ from logwatch_monitis.monitis.batch import (
     encode_batch,
     is_ours,
 )
-from logwatch_monitis.monitis.events import ClockDiffers, SignedInClear
-from logwatch_monitis.monitis.faults import (
-    BusyError,
-    ProofMissingError,
-    TokenExpiredError,
-    UnclearError,
-    WrongTimeError,
-)
-from logwatch_monitis.monitis.inbound import API_PATH, CUSTOM_PATH, REPEATED
-from logwatch_monitis.monitis.lists import Parameter, encode_parameters, encode_results
-from logwatch_monitis.monitis.replies import Bound, bound_of
-from logwatch_monitis.monitis.signature import checksum
+from logwatch_monitis.protocol.rendering import Bound, bound_of
+from logwatch_monitis.protocol.request_parsing import API_PATH, CUSTOM_PATH, REPEATED
+from logwatch_monitis.protocol.responses import read_answer, read_data
+from logwatch_monitis.protocol.signature import checksum
+from logwatch_monitis.protocol.url import base_url, is_open, refuse_clear_text
 
 __all__ = ["MonitisClient", "Monitor"]
 

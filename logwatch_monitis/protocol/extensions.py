@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from logwatch_monitis.monitis.lists import decode_results, encode_results
+from logwatch_monitis.protocol.encoding import decode_results, encode_results
 
 __all__ = [
     "ADD_RESULTS",

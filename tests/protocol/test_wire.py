@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.monitis import wire
+from logwatch_monitis.protocol import wire
 
 API_KEY = "FAKEAPIKEY0000000000000001"
 SECRET_KEY = "FAKESECRETKEY0000000000001"

@@ -24,7 +24,7 @@ from fake_monitor import (
 from running import eventually
 
 from logwatch_monitis.errors import UnreachableError
-from logwatch_monitis.monitis.transport import RequestsTransport
+from logwatch_monitis.protocol.transport import RequestsTransport
 
 SECRET = {"action": "authToken", "secretkey": "TOPSECRET"}
 

@@ -33,11 +33,11 @@ from urllib3.exceptions import (
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.monitis.deadline import Deadlines, Handle, current_call
-from logwatch_monitis.monitis.faults import AnswerLostError
-from logwatch_monitis.monitis.idle import IDLE_SECONDS, IdleConnections
-from logwatch_monitis.monitis.lists import encode_cell
-from logwatch_monitis.monitis.replies import bound_of
+from logwatch_monitis.protocol.deadline import Deadlines, Handle, current_call
+from logwatch_monitis.protocol.encoding import encode_cell
+from logwatch_monitis.protocol.errors import AnswerLostError
+from logwatch_monitis.protocol.idle_connections import IDLE_SECONDS, IdleConnections
+from logwatch_monitis.protocol.rendering import bound_of
 
 __all__ = ["RequestsTransport"]
 

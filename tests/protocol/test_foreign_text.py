@@ -31,13 +31,19 @@ from logwatch_monitis.errors import (
 from logwatch_monitis.grammar import kinds
 from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.monitis import address, answers, batch, faults, inbound, lists, replies
-from logwatch_monitis.monitis.client import MonitisClient
-from logwatch_monitis.monitis.replies import MAX_REPLY, Bound
-from logwatch_monitis.monitis.transport import RequestsTransport
-from logwatch_monitis.monitis.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.monitor import asked, report
 from logwatch_monitis.monitor.writer import Refused
+from logwatch_monitis.protocol import encoding as lists
+from logwatch_monitis.protocol import errors as faults
+from logwatch_monitis.protocol import extensions as batch
+from logwatch_monitis.protocol import rendering as replies
+from logwatch_monitis.protocol import request_parsing as inbound
+from logwatch_monitis.protocol import responses as answers
+from logwatch_monitis.protocol import url as address
+from logwatch_monitis.protocol.client import MonitisClient
+from logwatch_monitis.protocol.rendering import MAX_REPLY, Bound
+from logwatch_monitis.protocol.transport import RequestsTransport
+from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.syslog.headers import split
 from logwatch_monitis.syslog.stamps import read_stamp
 

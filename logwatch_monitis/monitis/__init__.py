@@ -1,1 +1,0 @@
-"""The wire: the custom monitor protocol, for both ends, so that they cannot disagree."""

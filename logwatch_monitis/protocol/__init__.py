@@ -1,0 +1,1 @@
+"""The custom monitor protocol, for client and server, so that they cannot disagree."""
