@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from logwatch_monitis._version import VERSION
-from logwatch_monitis.access import permission_hint
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.counters import Tally
@@ -18,9 +17,10 @@ from logwatch_monitis.grammar.load import RulesHolder
 from logwatch_monitis.link import Link
 from logwatch_monitis.renewal import Reading
 from logwatch_monitis.sightings import Sightings
-from logwatch_monitis.sources.journal import LOG
-from logwatch_monitis.sources.journalctl import permission_error
-from logwatch_monitis.sources.tail import SourceStatus
+from logwatch_monitis.sources.files.tail import SourceStatus
+from logwatch_monitis.sources.journal.follower import LOG
+from logwatch_monitis.sources.journal.journalctl import permission_error
+from logwatch_monitis.sources.permissions import permission_hint
 from logwatch_monitis.spool import Spool, Summary
 from logwatch_monitis.text import visible
 

@@ -21,10 +21,10 @@ from logwatch_monitis.live_log import LiveLog
 from logwatch_monitis.login import Login, Numberings
 from logwatch_monitis.provenance import Decided, Provenance
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.sources.journal import LOG, Journal, JournalChunk
-from logwatch_monitis.sources.packed import MAGIC_SIZE, packing
+from logwatch_monitis.sources.compression import MAGIC_SIZE, packing
+from logwatch_monitis.sources.files.tail import Chunk, SourceStatus, Tail
+from logwatch_monitis.sources.journal.follower import LOG, Journal, JournalChunk
 from logwatch_monitis.sources.refusals import Refusals
-from logwatch_monitis.sources.tail import Chunk, SourceStatus, Tail
 from logwatch_monitis.spool import Position, SpoolDamagedError
 from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline

@@ -13,7 +13,7 @@ from typing import Any
 from logwatch_monitis.delivery import Delivered, DeliveryFailed, DeliveryStillFailing
 from logwatch_monitis.interfaces import Clock, Event, Reply, Transport
 from logwatch_monitis.monitor.child import MonitorDied
-from logwatch_monitis.sources.events import (
+from logwatch_monitis.sources.files.events import (
     CopySkipped,
     FileGap,
     FileReplaced,
@@ -21,7 +21,7 @@ from logwatch_monitis.sources.events import (
     FileTruncated,
     LineTooLong,
 )
-from logwatch_monitis.sources.journal_events import JournalGap, JournalSuppressed
+from logwatch_monitis.sources.journal.events import JournalGap, JournalSuppressed
 
 __all__ = ["CountingTransport", "Histogram", "Tally"]
 

@@ -19,13 +19,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from logwatch_monitis.access import permission_hint
 from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import LogwatchError, NotPermittedError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login, Ordinals
 from logwatch_monitis.scanner import Carried, ScanCounts, Scanner
-from logwatch_monitis.sources.archive import (
+from logwatch_monitis.sources.blocks import (
     JOURNAL,
     JOURNAL_HEADS,
     STDIN,
@@ -34,8 +33,9 @@ from logwatch_monitis.sources.archive import (
     line_starts,
     read_blocks,
 )
-from logwatch_monitis.sources.packed import packing
-from logwatch_monitis.sources.siblings import log_path, name_age
+from logwatch_monitis.sources.compression import packing
+from logwatch_monitis.sources.files.rotated_names import log_path, name_age
+from logwatch_monitis.sources.permissions import permission_hint
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.references import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
@@ -241,7 +241,7 @@ def _age(file: HistoryFile) -> tuple[float, float, str, str]:
 def _look(path: str, zone: tzinfo, newer: float | None = None) -> HistoryFile:
     if _is_stream(path):
         if path != STDIN:
-            from logwatch_monitis.sources.journal_past import check
+            from logwatch_monitis.sources.journal.past import check
 
             check(path)
         return HistoryFile(path, True, None, time.time(), once=True)
@@ -469,7 +469,7 @@ class History:
     ) -> Generator[Block, None, None]:
         if not scanner.path.startswith(JOURNAL):
             return read_blocks(scanner.path, begin=begin, end=end)
-        from logwatch_monitis.sources.journal_past import read_journal
+        from logwatch_monitis.sources.journal.past import read_journal
 
         name = scanner.path
         scanner.path = name if name != JOURNAL else JOURNAL[:-1]

@@ -325,7 +325,7 @@ class Ordinals:
 
 
 class Numberings:
-    """The ordinals of one log, by numbering (`logwatch_monitis.sources.tail.Chunk.numbering`).
+    """The ordinals of one log, by the numbering of `logwatch_monitis.sources.files.tail.Chunk`.
 
     Most logs have one. What a file holds after it was rewritten is counted by itself, so a line
     that was there before gets the id that it had, and one that was not the next free one.

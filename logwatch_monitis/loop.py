@@ -24,10 +24,10 @@ from logwatch_monitis.renewal import (
     with_fixed,
 )
 from logwatch_monitis.sightings import Sightings
-from logwatch_monitis.sources.descriptors import raise_limit
-from logwatch_monitis.sources.journal import LOG, Journal, check_choice, is_wanted
-from logwatch_monitis.sources.tail import Tail
-from logwatch_monitis.sources.watch import Watcher
+from logwatch_monitis.sources.files.descriptors import raise_limit
+from logwatch_monitis.sources.files.tail import Tail
+from logwatch_monitis.sources.files.watcher import Watcher
+from logwatch_monitis.sources.journal.follower import LOG, Journal, check_choice, is_wanted
 from logwatch_monitis.spool import SpoolDamagedError
 from logwatch_monitis.syslog import local_zone
 

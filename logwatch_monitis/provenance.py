@@ -1,6 +1,6 @@
 """What the journal proves of its logins: batch after batch, who wrote each of them.
 
-Most are decided by their own entry (`logwatch_monitis.sources.journal_trust`). A line of sudo waits
+Most are decided by their own entry (`logwatch_monitis.sources.journal.trust`). A line of sudo waits
 up to a second for the session line of the same process, which proves it. It proves the last line
 before it alone: what a process wrote before it became sudo is not sudo's.
 """
@@ -14,8 +14,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from logwatch_monitis.login import Login
-from logwatch_monitis.sources.journal_record import Batch, Entry, Refused
-from logwatch_monitis.sources.journal_trust import Judgement, Session, Verdict, judge
+from logwatch_monitis.sources.journal.entry import Batch, Entry, Refused
+from logwatch_monitis.sources.journal.trust import Judgement, Session, Verdict, judge
 from logwatch_monitis.waiting import Waiting
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tail_bench import Bench
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.login import Login
-from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.spool import Spool, SpoolFullError
 
 _rules = cache(load_rules)

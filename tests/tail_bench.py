@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.files.tail import Tail
 
 
 class Clock:

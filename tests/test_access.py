@@ -9,7 +9,7 @@ import pytest
 from commands import PROGRAM, denied
 from tail_bench import Bench, lines
 
-from logwatch_monitis.access import MOUNTED, mount_points
+from logwatch_monitis.sources.permissions import MOUNTED, mount_points
 
 LINE = b"Nov 28 10:00:00 web sshd[7]: Accepted password for al from 192.0.2.7 port 5 ssh2\n"
 
@@ -64,7 +64,7 @@ def test_status_names_a_mounted_log(tmp_path, monkeypatch):
     bench.write(*lines(1), name="other.log")
     bench.start()
     points = frozenset([str(bench.path)])
-    monkeypatch.setattr("logwatch_monitis.sources.tail.mount_points", lambda: points)
+    monkeypatch.setattr("logwatch_monitis.sources.files.tail.mount_points", lambda: points)
 
     assert [("reading", MOUNTED), ("reading", "")] == [
         (status.state, status.detail) for status in bench.tail.statuses()

@@ -13,8 +13,8 @@ from spools import SetClock
 
 from logwatch_monitis.agent import LOOK_AT_MOST_S, Agent
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.sources.journal import LOG, Journal
-from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.files.tail import Tail
+from logwatch_monitis.sources.journal.follower import LOG, Journal
 from logwatch_monitis.spool import Spool
 
 

@@ -13,7 +13,7 @@ from logwatch_monitis.agent import Agent
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.login import login_id
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.sources.tail import Tail
+from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.spool import Spool
 from logwatch_monitis.syslog import Timeline
 

@@ -20,7 +20,7 @@ from fake_monitor import API_KEY, SECRET_KEY, FakeMonitor, answer, hang, lost_re
 from running import eventually
 
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.sources.position import load
+from logwatch_monitis.sources.files.checkpoint import load
 from logwatch_monitis.spool import Spool
 
 MENDS_ITSELF = {

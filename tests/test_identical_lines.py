@@ -11,7 +11,7 @@ from reading import Reader, login
 from tail_bench import Bench
 
 from logwatch_monitis.login import Numberings, Ordinals
-from logwatch_monitis.sources.position import dump, load
+from logwatch_monitis.sources.files.checkpoint import dump, load
 
 A, B = login("a"), login("b")
 

@@ -15,7 +15,7 @@ from logwatch_monitis import history, jobs
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history import History, gather, group
-from logwatch_monitis.sources.archive import read_blocks
+from logwatch_monitis.sources.blocks import read_blocks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

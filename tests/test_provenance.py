@@ -7,7 +7,7 @@ from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.provenance import Provenance
 from logwatch_monitis.scanner import Scanner
-from logwatch_monitis.sources.journal_export import batches
+from logwatch_monitis.sources.journal.formats import batches
 from logwatch_monitis.syslog import Timeline, local_zone
 
 LATER = {"_SOURCE_REALTIME_TIMESTAMP": BEGIN_US + 1_000_300}

@@ -2,9 +2,9 @@
 
 from spools import SetClock
 
-from logwatch_monitis.sources.journal_events import LoginRefused
-from logwatch_monitis.sources.journal_record import Refused
-from logwatch_monitis.sources.journal_trust import Origin
+from logwatch_monitis.sources.journal.entry import Refused
+from logwatch_monitis.sources.journal.events import LoginRefused
+from logwatch_monitis.sources.journal.trust import Origin
 from logwatch_monitis.sources.refusals import TELL_EVERY_S, Refusals
 
 

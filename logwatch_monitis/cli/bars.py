@@ -14,7 +14,7 @@ from typing import Self
 from tqdm import tqdm
 
 from logwatch_monitis.history import HistoryFile
-from logwatch_monitis.sources.archive import STDIN
+from logwatch_monitis.sources.blocks import STDIN
 
 __all__ = ["Above", "Bars"]
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 
-from logwatch_monitis.access import MOUNTED, hides_copies, mount_points, permission_hint
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
 from logwatch_monitis.config import model as config
@@ -30,7 +29,13 @@ from logwatch_monitis.errors import (
     StateError,
 )
 from logwatch_monitis.output import FORMATS, Terminal
-from logwatch_monitis.sources.globs import expand
+from logwatch_monitis.sources.files.globs import expand
+from logwatch_monitis.sources.permissions import (
+    MOUNTED,
+    hides_copies,
+    mount_points,
+    permission_hint,
+)
 from logwatch_monitis.text import visible
 
 _COLUMNS = ("about", "state", "message", "hint")
@@ -216,9 +221,14 @@ def _sshd() -> Iterator[Finding]:
 
 def _journal(sources: Sources) -> Iterator[Finding]:
     """Yield what is to be said of the journal: that it is read, or why it is not."""
-    from logwatch_monitis.sources.journal import is_wanted
-    from logwatch_monitis.sources.journalctl import command as journalctl
-    from logwatch_monitis.sources.journalctl import denied, is_kept, output, permission_error
+    from logwatch_monitis.sources.journal.follower import is_wanted
+    from logwatch_monitis.sources.journal.journalctl import command as journalctl
+    from logwatch_monitis.sources.journal.journalctl import (
+        denied,
+        is_kept,
+        output,
+        permission_error,
+    )
 
     if not is_wanted(sources):
         if sources.journal == "auto" and is_kept():

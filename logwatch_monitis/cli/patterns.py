@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from logwatch_monitis import programs
 from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record, write_records
@@ -33,6 +32,7 @@ from logwatch_monitis.errors import (
 )
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
 from logwatch_monitis.output import FORMATS
+from logwatch_monitis.sources import programs
 from logwatch_monitis.text import counted
 
 _COLUMNS = ("name", "service", "kind", "state", "rules", "path", "replaces")

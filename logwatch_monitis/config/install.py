@@ -18,7 +18,6 @@ from importlib.resources import files
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 
-from logwatch_monitis import programs
 from logwatch_monitis.config.credentials import Secret
 from logwatch_monitis.config.private_files import (
     FILE_MODE,
@@ -30,6 +29,7 @@ from logwatch_monitis.config.private_files import (
 )
 from logwatch_monitis.digest import blake2b
 from logwatch_monitis.errors import LogwatchError, SetupError
+from logwatch_monitis.sources import programs
 
 __all__ = [
     "API_KEY",

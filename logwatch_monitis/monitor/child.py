@@ -13,12 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from logwatch_monitis import programs
 from logwatch_monitis.config.credentials import without_keys
 from logwatch_monitis.config.listen import Address, address_of, bind, parse_listen
 from logwatch_monitis.config.model import Keep, ReadProof, Window
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.interfaces import Clock, Event, Events, SystemClock
+from logwatch_monitis.sources import programs
 
 __all__ = ["MonitorDied", "MonitorProcess", "MonitorStarted"]
 

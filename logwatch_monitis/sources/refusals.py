@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logwatch_monitis.interfaces import Clock, Events
-from logwatch_monitis.sources.journal_events import LoginRefused
-from logwatch_monitis.sources.journal_record import Refused
+from logwatch_monitis.sources.journal.entry import Refused
+from logwatch_monitis.sources.journal.events import LoginRefused
 
 __all__ = ["TELL_EVERY_S", "Refusals"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from logwatch_monitis.errors import StateError
-from logwatch_monitis.sources.descriptors import shortage
+from logwatch_monitis.sources.files.descriptors import shortage
 from logwatch_monitis.spool.values import SpoolFullError
 
 __all__ = [
