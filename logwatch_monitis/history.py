@@ -37,7 +37,7 @@ from logwatch_monitis.sources.compression import packing
 from logwatch_monitis.sources.files.rotated_names import log_path, name_age
 from logwatch_monitis.sources.permissions import permission_hint
 from logwatch_monitis.syslog import Timeline
-from logwatch_monitis.syslog.references import gzip_time, reference_time
+from logwatch_monitis.syslog.file_times import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 
 if TYPE_CHECKING:

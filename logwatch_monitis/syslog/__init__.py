@@ -4,9 +4,9 @@ Missing year, zone, summer time, leap day and leap second are decided here and n
 room knows nothing of logins.
 """
 
-from logwatch_monitis.syslog.clock import END, LiveTimeline, Minute, Moment, Timeline
+from logwatch_monitis.syslog.file_times import gzip_time, reference_time
 from logwatch_monitis.syslog.headers import Split, split
-from logwatch_monitis.syslog.references import gzip_time, reference_time
+from logwatch_monitis.syslog.timeline import END, LiveTimeline, Minute, Moment, Timeline
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 from logwatch_monitis.syslog.zones import MachineZone, local_zone
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from logwatch_monitis.syslog.stamps import STAMP
+from logwatch_monitis.syslog.timestamps import STAMP
 
 __all__ = ["Split", "split", "stamp_at_start"]
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from logwatch_monitis.syslog.calendars import DAY
+from logwatch_monitis.syslog.dates import DAY
 from logwatch_monitis.syslog.headers import stamp_at_start
-from logwatch_monitis.syslog.stamps import Reading, read_stamp
+from logwatch_monitis.syslog.timestamps import Reading, read_stamp
 
 __all__ = ["YEAR", "Sample", "apart", "position_of", "sample_block", "sample_file"]
 

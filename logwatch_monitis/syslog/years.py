@@ -26,9 +26,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from logwatch_monitis.syslog.calendars import DAY, LEAP_GAP, instant, is_leap, latest
-from logwatch_monitis.syslog.clock import END, Bound
-from logwatch_monitis.syslog.references import reference_time
+from logwatch_monitis.syslog.dates import DAY, LEAP_GAP, instant, is_leap, latest
+from logwatch_monitis.syslog.file_times import reference_time
 from logwatch_monitis.syslog.sampling import (
     YEAR,
     Sample,
@@ -37,7 +36,8 @@ from logwatch_monitis.syslog.sampling import (
     sample_block,
     sample_file,
 )
-from logwatch_monitis.syslog.stamps import Reading
+from logwatch_monitis.syslog.timeline import END, Bound
+from logwatch_monitis.syslog.timestamps import Reading
 
 __all__ = ["StreamYears", "Years", "file_years"]
 

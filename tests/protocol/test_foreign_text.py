@@ -45,7 +45,7 @@ from logwatch_monitis.protocol.rendering import MAX_REPLY, Bound
 from logwatch_monitis.protocol.transport import RequestsTransport
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.syslog.headers import split
-from logwatch_monitis.syslog.stamps import read_stamp
+from logwatch_monitis.syslog.timestamps import read_stamp
 
 NOW = 1_310_578_200.0
 STATUSES = [200, 200, 400, 401, 403, 404, 413, 429, 500, 503]

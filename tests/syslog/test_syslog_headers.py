@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from logwatch_monitis.syslog import Split, split
 from logwatch_monitis.syslog.headers import _split_any
-from logwatch_monitis.syslog.stamps import read_stamp
+from logwatch_monitis.syslog.timestamps import read_stamp
 
 MESSAGE = "Accepted password for alice from 192.0.2.7 port 50001 ssh2"
 BSD = "Mar  5 04:05:06"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from logwatch_monitis.syslog.stamps import Reading
+from logwatch_monitis.syslog.timestamps import Reading
 
 __all__ = ["DAY", "LEAP_GAP", "Instant", "instant", "is_leap", "latest", "steady_midnight"]
 

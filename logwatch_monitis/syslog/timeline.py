@@ -14,8 +14,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from logwatch_monitis.syslog.calendars import DAY, instant, latest, steady_midnight
-from logwatch_monitis.syslog.stamps import read_stamp
+from logwatch_monitis.syslog.dates import DAY, instant, latest, steady_midnight
+from logwatch_monitis.syslog.timestamps import read_stamp
 from logwatch_monitis.syslog.zones import current_zone
 
 if TYPE_CHECKING:
