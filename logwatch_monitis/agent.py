@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from logwatch_monitis.config.model import Ignore
-from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.live_log import LiveLog
-from logwatch_monitis.login import Login, Numberings
-from logwatch_monitis.provenance import Decided, Provenance
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.login import Login
+from logwatch_monitis.scanner.continued import CutLines
+from logwatch_monitis.scanner.login_id import Numberings
+from logwatch_monitis.scanner.provenance import Decided, Provenance, Refusals
+from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.sources.compression import MAGIC_SIZE, packing
 from logwatch_monitis.sources.files.tail import Chunk, SourceStatus, Tail
 from logwatch_monitis.sources.journal.follower import LOG, Journal, JournalChunk
-from logwatch_monitis.sources.refusals import Refusals
 from logwatch_monitis.spool import Position, SpoolDamagedError
 from logwatch_monitis.spool.twins import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline

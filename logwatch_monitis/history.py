@@ -19,11 +19,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import LogwatchError, NotPermittedError
 from logwatch_monitis.grammar import RuleSet
-from logwatch_monitis.login import Login, Ordinals
-from logwatch_monitis.scanner import Carried, ScanCounts, Scanner
+from logwatch_monitis.login import Login
+from logwatch_monitis.scanner.continued import CutLines
+from logwatch_monitis.scanner.login_id import Ordinals
+from logwatch_monitis.scanner.scanner import Carried, ScanCounts, Scanner
 from logwatch_monitis.sources.blocks import (
     JOURNAL,
     JOURNAL_HEADS,
@@ -41,7 +42,7 @@ from logwatch_monitis.syslog.file_times import gzip_time, reference_time
 from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 
 if TYPE_CHECKING:
-    from logwatch_monitis.provenance import Judge
+    from logwatch_monitis.scanner.provenance import Judge
 
 __all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "Stretch", "gather", "group"]
 
@@ -477,6 +478,6 @@ class History:
 
 
 def _judge(scanner: Scanner) -> Judge:
-    from logwatch_monitis.provenance import Judge
+    from logwatch_monitis.scanner.provenance import Judge
 
     return Judge(scanner)

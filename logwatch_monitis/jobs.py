@@ -27,11 +27,11 @@ from itertools import count
 from multiprocessing import connection, get_context
 from typing import Any, NamedTuple, Protocol
 
-from logwatch_monitis.continued import CutLines
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.history import Failure, History, Log, Piece, Stretch
-from logwatch_monitis.login import Opening, Ordinals
-from logwatch_monitis.scanner import Carried, ScanCounts
+from logwatch_monitis.scanner.continued import CutLines
+from logwatch_monitis.scanner.login_id import Opening, Ordinals
+from logwatch_monitis.scanner.scanner import Carried, ScanCounts
 
 __all__ = ["Taker", "read_logs"]
 

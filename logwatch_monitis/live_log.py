@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from logwatch_monitis.login import Login, Numberings
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.login import Login
+from logwatch_monitis.scanner.login_id import Numberings
+from logwatch_monitis.scanner.scanner import Scanner
+from logwatch_monitis.scanner.waiting import Waiting
 from logwatch_monitis.spool import Position
-from logwatch_monitis.waiting import Waiting
 
 __all__ = ["ACCOUNT_US", "LiveLog"]
 
 ACCOUNT_US = 600_000
 """So long a file's login waits for the journal's account of it, which proves who wrote it, in
 microseconds: journald tells of what it was sent within a quarter of a second. Where that account
-waits for its own proof (`logwatch_monitis.provenance`), the file's waits with it."""
+waits for its own proof (`logwatch_monitis.scanner.provenance`), the file's waits with it."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login
-from logwatch_monitis.search import make_search
+from logwatch_monitis.scanner.literal_search import make_search
 
 __all__ = ["RECENT", "Sightings"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.search import make_search
+from logwatch_monitis.scanner.literal_search import make_search
 from logwatch_monitis.syslog import split
 
 CRON = "pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"

@@ -19,7 +19,7 @@ from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.interfaces import Reply
 from logwatch_monitis.metrics import FIGURES
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.sightings import RECENT, Sightings
 from logwatch_monitis.sources.files.events import FileGap, FileReplaced, FileRotated, FileTruncated
 from logwatch_monitis.syslog import Timeline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from logwatch_monitis.scanner import ScanCounts
+from logwatch_monitis.scanner.scanner import ScanCounts
 from logwatch_monitis.text import counted, visible
 
 __all__ = ["reading_summary"]

@@ -27,8 +27,8 @@ from logwatch_monitis.config.private_files import (
     read_in,
     write_in,
 )
-from logwatch_monitis.digest import blake2b
 from logwatch_monitis.errors import LogwatchError, SetupError
+from logwatch_monitis.login import blake2b
 from logwatch_monitis.sources import programs
 
 __all__ = [

@@ -11,8 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from logwatch_monitis.digest import blake2b
-from logwatch_monitis.login import Login
+from logwatch_monitis.login import Login, blake2b
 from logwatch_monitis.spool.rows import verify
 from logwatch_monitis.syslog import split
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from logwatch_monitis.digest import blake2b
+from logwatch_monitis.login import blake2b
 from logwatch_monitis.sources.lines import MAX_LINE
 
 __all__ = [

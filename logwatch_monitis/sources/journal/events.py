@@ -16,7 +16,6 @@ __all__ = [
     "JournalPositionDamaged",
     "JournalSuppressed",
     "JournalUnreadable",
-    "LoginRefused",
 ]
 
 
@@ -112,26 +111,3 @@ class JournalEnded(Event):
 
     def __str__(self) -> str:
         return f"journalctl ended ({self.reason}), it is started again in {self.delay:.0f} s"
-
-
-@dataclass(frozen=True, slots=True)
-class LoginRefused(Event):
-    """Entries that say they are logins were not written by the program they name.
-
-    Attributes:
-        program: the name in the last of them.
-        reason: who sent it.
-        count: how many there were since this was last said.
-    """
-
-    level: ClassVar[int] = logging.WARNING
-
-    program: str
-    reason: str
-    count: int
-
-    def __str__(self) -> str:
-        more = f" (and {self.count - 1} more like it)" if self.count > 1 else ""
-        return (
-            f"A login in the journal in the name of {self.program} is refused: {self.reason}{more}"
-        )

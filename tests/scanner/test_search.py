@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.search import make_search, plain_search
+from logwatch_monitis.scanner.literal_search import make_search, plain_search
 
 LITERALS = [b"Accepted ", b"OK LOGIN", b"TTY=", b"Y=", b"aa"]
 

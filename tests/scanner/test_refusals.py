@@ -2,10 +2,9 @@
 
 from spools import SetClock
 
+from logwatch_monitis.scanner.provenance import TELL_EVERY_S, LoginRefused, Refusals
 from logwatch_monitis.sources.journal.entry import Refused
-from logwatch_monitis.sources.journal.events import LoginRefused
 from logwatch_monitis.sources.journal.trust import Origin
-from logwatch_monitis.sources.refusals import TELL_EVERY_S, Refusals
 
 
 def test_a_flood_is_told_of_once_a_minute():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.crowd import Crowd
-from logwatch_monitis.login import Opening, Ordinals
+from logwatch_monitis.scanner.compact_counts import Crowd
+from logwatch_monitis.scanner.login_id import Opening, Ordinals
 
 
 def name(number):

@@ -1,8 +1,8 @@
-"""Lanes at work: everyday lines become logins, or rows of JSON, with one match and one call.
+"""Fast path: matches the common form of a rule's lines with one regular expression.
 
-A lane (`logwatch_monitis.grammar.rules.Lane`) describes the message. Here the tag is put before
-it, ``program[pid]: ``; what stands before the tag is read by `logwatch_monitis.heads`. Whatever
-differs goes the long way.
+`logwatch_monitis.grammar.rules.Lane` describes the message. Here the tag is put before it,
+``program[pid]: ``; what stands before the tag is read by `logwatch_monitis.scanner.header_cache`.
+Whatever differs is read by the matcher.
 
 The form of a row is not written down here a second time: `json_line` renders a login of marks,
 and what it puts around the marks is the row's template.
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.grammar.kinds import addresses, hosts
 from logwatch_monitis.grammar.rules import Lane
-from logwatch_monitis.heads import Clock, Head, as_number, as_text
 from logwatch_monitis.login import Login, iso_time
 from logwatch_monitis.output import json_line
+from logwatch_monitis.scanner.header_cache import Clock, Head, as_number, as_text
 from logwatch_monitis.syslog import Minute
 
 __all__ = ["LOGINS", "ROWS", "Express", "Form", "Lanes", "Take"]

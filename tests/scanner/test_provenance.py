@@ -5,8 +5,8 @@ from journals import BEGIN_US, entry, forged, opened, sshd, sudo
 
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.provenance import Provenance
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.scanner.provenance import Provenance
+from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.sources.journal.formats import batches
 from logwatch_monitis.syslog import Timeline, local_zone
 

@@ -17,7 +17,7 @@ from math import inf
 from typing import NamedTuple
 
 from logwatch_monitis.login import Login
-from logwatch_monitis.waiting import Waiting
+from logwatch_monitis.scanner.waiting import Waiting
 
 __all__ = ["CutLines", "NextPart", "NextParts"]
 

@@ -11,8 +11,8 @@ from spools import SetClock
 
 from logwatch_monitis.agent import Agent
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.login import login_id
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.scanner.login_id import login_id
+from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.spool import Spool
 from logwatch_monitis.syslog import Timeline

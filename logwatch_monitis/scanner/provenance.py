@@ -7,21 +7,24 @@ before it alone: what a process wrote before it became sudo is not sudo's.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.login import Login
+from logwatch_monitis.scanner.waiting import Waiting
 from logwatch_monitis.sources.journal.entry import Batch, Entry, Refused
 from logwatch_monitis.sources.journal.trust import Judgement, Session, Verdict, judge
-from logwatch_monitis.waiting import Waiting
 
 if TYPE_CHECKING:
-    from logwatch_monitis.scanner import Scanner
+    from logwatch_monitis.scanner.scanner import Scanner
 
-__all__ = ["PROOF_US", "Decided", "Judge", "Provenance"]
+__all__ = ["PROOF_US", "TELL_EVERY_S", "Decided", "Judge", "LoginRefused", "Provenance", "Refusals"]
 
 PROOF_US = 1_000_000
 """So long a login waits for its proof, microseconds."""
@@ -163,3 +166,64 @@ def _process(entry: Entry) -> tuple[bytes, str, str]:
     """Return what tells a process and its user from others."""
     origin = entry.origin
     return entry.field("_HOSTNAME"), origin.pid, origin.user
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(Event):
+    """Entries that say they are logins were not written by the program they name.
+
+    Attributes:
+        program: the name in the last of them.
+        reason: who sent it.
+        count: how many there were since this was last said.
+    """
+
+    level: ClassVar[int] = logging.WARNING
+
+    program: str
+    reason: str
+    count: int
+
+    def __str__(self) -> str:
+        more = f" (and {self.count - 1} more like it)" if self.count > 1 else ""
+        return (
+            f"A login in the journal in the name of {self.program} is refused: {self.reason}{more}"
+        )
+
+
+TELL_EVERY_S = 60.0
+
+
+"""Whoever forges logins without end must not fill the log that tells of it."""
+
+
+class Refusals:
+    """Counts refused logins, and tells of them once a minute at most.
+
+    Attributes:
+        count: all of them.
+    """
+
+    def __init__(self, clock: Clock, events: Events) -> None:
+        self._clock = clock
+        self._events = events
+        self._untold: list[Refused] = []
+        self._more = 0
+        self._next = float("-inf")
+        self.count = 0
+
+    def note(self, refused: Sequence[Refused]) -> None:
+        """Count some, and tell of them if it is time."""
+        if refused:
+            self.count += len(refused)
+            self._more += len(refused)
+            self._untold = [refused[-1]]
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell of those that were not told of, if it is time."""
+        now = self._clock.monotonic()
+        if self._untold and now >= self._next:
+            last = self._untold.pop()
+            self._events(LoginRefused(last.program, last.reason, self._more))
+            self._more, self._next = 0, now + TELL_EVERY_S

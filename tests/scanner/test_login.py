@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.login import Login, Opening, Ordinals, iso_time, login_id
+from logwatch_monitis.login import Login, iso_time
+from logwatch_monitis.scanner.login_id import Opening, Ordinals, login_id
 
 LINE = b"Mar  5 04:05:06 web1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls"
 

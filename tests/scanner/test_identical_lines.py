@@ -10,7 +10,7 @@ import pytest
 from reading import Reader, login
 from tail_bench import Bench
 
-from logwatch_monitis.login import Numberings, Ordinals
+from logwatch_monitis.scanner.login_id import Numberings, Ordinals
 from logwatch_monitis.sources.files.checkpoint import dump, load
 
 A, B = login("a"), login("b")

@@ -1,7 +1,8 @@
-"""Blocks in, logins out: search, header, clock, rule and id put together for one log.
+"""Finds the logins of one log, block after block: search, header, time, rule and id.
 
 Lines without any of the rules' literals never become objects; the cost follows the logins, not
-the size of the log. Where logins are many, everyday ones take a lane (`logwatch_monitis.lanes`).
+the size of the log. Where logins are many, their common forms take
+`logwatch_monitis.scanner.fast_path`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from functools import lru_cache
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from logwatch_monitis.continued import CutLines, NextPart, NextParts
 from logwatch_monitis.grammar import MAX_MESSAGE, Match, RuleSet
-from logwatch_monitis.heads import Head
-from logwatch_monitis.lanes import LOGINS, ROWS, Form, Lanes
-from logwatch_monitis.login import Login, Ordinals, login_id
-from logwatch_monitis.search import make_search
+from logwatch_monitis.login import Login
+from logwatch_monitis.scanner.continued import CutLines, NextPart, NextParts
+from logwatch_monitis.scanner.fast_path import LOGINS, ROWS, Form, Lanes
+from logwatch_monitis.scanner.header_cache import Head
+from logwatch_monitis.scanner.line_count import count_lines
+from logwatch_monitis.scanner.literal_search import make_search
+from logwatch_monitis.scanner.login_id import Ordinals, login_id
 from logwatch_monitis.syslog import Minute, Moment, Split, split
-from logwatch_monitis.tally import count_lines
 
 __all__ = ["Carried", "ScanCounts", "Scanner", "Timeline"]
 

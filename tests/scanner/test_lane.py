@@ -15,11 +15,11 @@ from logwatch_monitis.grammar import MAX_MESSAGE, interpret, load_rules
 from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.grammar.lane import make_lane
 from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
-from logwatch_monitis.heads import Head, as_number
-from logwatch_monitis.lanes import LOGINS, Express
-from logwatch_monitis.login import Ordinals
 from logwatch_monitis.output import json_line
-from logwatch_monitis.scanner import Scanner
+from logwatch_monitis.scanner.fast_path import LOGINS, Express
+from logwatch_monitis.scanner.header_cache import Head, as_number
+from logwatch_monitis.scanner.login_id import Ordinals
+from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.syslog import Timeline, split
 from logwatch_monitis.syslog.years import Years
 

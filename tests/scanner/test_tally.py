@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.tally import count_lines
+from logwatch_monitis.scanner.line_count import count_lines
 
 
 @given(st.integers(0, 2**32).map(random.Random))

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from logwatch_monitis.grammar import MAX_MESSAGE
-from logwatch_monitis.login import (
+from logwatch_monitis.login import iso_time
+from logwatch_monitis.scanner.login_id import (
     SHORT,
     Counts,
     Ordinals,
     hashers,
     id_tail,
-    iso_time,
     login_id,
     seal,
 )

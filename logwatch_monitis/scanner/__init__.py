@@ -1,0 +1,1 @@
+"""Finds the logins in a block of lines."""
