@@ -26,7 +26,7 @@ from logwatch_monitis.sources.compression import MAGIC_SIZE, packing
 from logwatch_monitis.sources.files.tail import Chunk, SourceStatus, Tail
 from logwatch_monitis.sources.journal.follower import LOG, Journal, JournalChunk
 from logwatch_monitis.spool import Position, SpoolDamagedError
-from logwatch_monitis.spool.twins import WITHIN_US, key_of
+from logwatch_monitis.spool.duplicates import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
 

@@ -1,8 +1,7 @@
 """What has been taken from the logs and not yet delivered, and how far each log was taken."""
 
 from logwatch_monitis.spool.locks import Lock, Locks
-from logwatch_monitis.spool.store import Spool
-from logwatch_monitis.spool.values import (
+from logwatch_monitis.spool.records import (
     DeadLetter,
     Entry,
     Gap,
@@ -12,6 +11,7 @@ from logwatch_monitis.spool.values import (
     SpoolFullError,
     Summary,
 )
+from logwatch_monitis.spool.spool import Spool
 
 __all__ = [
     "DeadLetter",

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from logwatch_monitis.login import Login
-from logwatch_monitis.spool.connection import DamagedError
-from logwatch_monitis.spool.values import Entry
+from logwatch_monitis.spool.database import DamagedError
+from logwatch_monitis.spool.records import Entry
 
 __all__ = ["CONTENT", "ENTRY", "INSERT", "Row", "copy_readable", "entries", "row_of", "verify"]
 

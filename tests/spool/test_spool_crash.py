@@ -13,7 +13,7 @@ import pytest
 from spools import World, ids_of, login_of, waiting
 
 FULL = os.environ.get("LOGWATCH_TEST_EFFORT") == "full"
-VICTIM = Path(__file__).with_name("spool_victim.py")
+VICTIM = Path(__file__).parent.parent / "spool_victim.py"
 
 
 class Scene:

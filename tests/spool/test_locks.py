@@ -39,7 +39,7 @@ def other(tmp_path):
     def start(name):
         process = subprocess.Popen(
             [sys.executable, "-c", HOLDER, tmp_path / "state", name],
-            cwd=Path(__file__).parent,
+            cwd=Path(__file__).parent.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

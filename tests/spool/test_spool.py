@@ -19,7 +19,7 @@ from spools import DAY, World, ids_of, login_of, logins_of, waiting
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.spool import DeadLetter, Entry, Gap, Position, SpoolFullError, schema
 from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
-from logwatch_monitis.spool.identity import machine_identity
+from logwatch_monitis.spool.machine_id import machine_identity
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ for number in range(100):
     spool.commit(logins_of(number), {}, history=True)
 """
     command = [sys.executable, "-c", program, str(world.directory)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent) as other:
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as other:
         mine = sum(here.commit(logins_of(number), {}) for number in reversed(range(100)))
     assert other.returncode == 0
     assert sorted(ids_of(*range(100))) == sorted(waiting(here))

@@ -18,8 +18,9 @@ from logwatch_monitis.config.private_files import make_state_directory
 from logwatch_monitis.errors import SetupError, StateError
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.login import Login
-from logwatch_monitis.spool import outbox, schema
-from logwatch_monitis.spool.connection import (
+from logwatch_monitis.spool import schema
+from logwatch_monitis.spool import transactions as outbox
+from logwatch_monitis.spool.database import (
     IN_MEMORY,
     Connection,
     DamagedError,
@@ -27,11 +28,9 @@ from logwatch_monitis.spool.connection import (
     in_order,
     journal_of,
 )
-from logwatch_monitis.spool.damage import RECOVERED, Suspect, open_or_replace, open_present
 from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
-from logwatch_monitis.spool.identity import machine_identity
-from logwatch_monitis.spool.rows import ENTRY, entries
-from logwatch_monitis.spool.values import (
+from logwatch_monitis.spool.machine_id import machine_identity
+from logwatch_monitis.spool.records import (
     DeadLetter,
     Entry,
     Gap,
@@ -40,6 +39,8 @@ from logwatch_monitis.spool.values import (
     SpoolDamagedError,
     Summary,
 )
+from logwatch_monitis.spool.recovery import RECOVERED, Suspect, open_or_replace, open_present
+from logwatch_monitis.spool.rows import ENTRY, entries
 
 __all__ = ["Spool"]
 

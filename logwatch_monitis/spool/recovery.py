@@ -21,7 +21,7 @@ from logwatch_monitis.config.private_files import open_database, open_file, sync
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.interfaces import Clock, Event
 from logwatch_monitis.spool import rows, schema
-from logwatch_monitis.spool.connection import (
+from logwatch_monitis.spool.database import (
     JOURNAL_BYTES,
     DamagedError,
     connect,
@@ -29,7 +29,7 @@ from logwatch_monitis.spool.connection import (
     journal_of,
 )
 from logwatch_monitis.spool.events import SpoolMigrated, SpoolSetAside
-from logwatch_monitis.spool.values import SpoolFullError
+from logwatch_monitis.spool.records import SpoolFullError
 
 __all__ = ["RECOVERED", "Suspect", "open_or_replace", "open_present"]
 

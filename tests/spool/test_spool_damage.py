@@ -300,7 +300,7 @@ def test_a_real_disk_may_fill_up(tmp_path):
         pytest.skip("only root may mount a small disk")
     done = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", ON_A_SMALL_DISK, tmp_path],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
         check=True,

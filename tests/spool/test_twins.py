@@ -6,7 +6,7 @@ import pytest
 from spools import World, login_of, waiting
 
 from logwatch_monitis.scanner.login_id import login_id
-from logwatch_monitis.spool.twins import WITHIN_US
+from logwatch_monitis.spool.duplicates import WITHIN_US
 
 MESSAGE = "Accepted password for alice from 192.0.2.7 port 5022 ssh2"
 _places = itertools.count()

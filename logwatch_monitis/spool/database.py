@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.sources.files.descriptors import shortage
-from logwatch_monitis.spool.values import SpoolFullError
+from logwatch_monitis.spool.records import SpoolFullError
 
 __all__ = [
     "IN_MEMORY",

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logwatch_monitis.login import Login
+from logwatch_monitis.spool.duplicates import Twin, forget, note, twin_of, without_twins
+from logwatch_monitis.spool.records import DeadLetter, Entry, Gap, Limits, Position, SpoolFullError
 from logwatch_monitis.spool.rows import CONTENT, INSERT, entries, row_of
-from logwatch_monitis.spool.twins import Twin, forget, note, twin_of, without_twins
-from logwatch_monitis.spool.values import DeadLetter, Entry, Gap, Limits, Position, SpoolFullError
 
 __all__ = [
     "GAP",
