@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address
-from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.delivery.embedded import MonitorProcess
 from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.protocol.wire import (
     LOGIN_PARAMETERS,

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from logwatch_monitis.config.keys import Keys
-from logwatch_monitis.monitor.child import MonitorProcess
+from logwatch_monitis.delivery.embedded import MonitorProcess
 from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 

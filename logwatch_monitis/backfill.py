@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from logwatch_monitis.config.model import Config, Ignore
+from logwatch_monitis.delivery.temporary import StandIn
+from logwatch_monitis.delivery.worker import limits_of, open_spool
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
 from logwatch_monitis.history import History, Log, Piece
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.login import Login
-from logwatch_monitis.sending import limits_of, open_spool
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullError, Summary
-from logwatch_monitis.standin import StandIn
 from logwatch_monitis.text import counted
 
 __all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "read", "stays"]

@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import Any
 
 from logwatch_monitis.delivery import Delivered, DeliveryFailed, DeliveryStillFailing
+from logwatch_monitis.delivery.embedded import MonitorDied
 from logwatch_monitis.interfaces import Clock, Event, Reply, Transport
-from logwatch_monitis.monitor.child import MonitorDied
 from logwatch_monitis.sources.files.events import (
     CopySkipped,
     FileGap,

@@ -10,18 +10,13 @@ from logwatch_monitis.config.model import EMBEDDED, Config, Reload
 from logwatch_monitis.control import Control
 from logwatch_monitis.counters import CountingTransport, Tally
 from logwatch_monitis.delivery import DeliveryStatus
+from logwatch_monitis.delivery.embedded import Embedded
+from logwatch_monitis.delivery.liveness import Pulse, PulsingTransport
+from logwatch_monitis.delivery.worker import PORTS_TRIED, Sender, embedded_client, remote_client
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events, Transport
 from logwatch_monitis.protocol.client import MonitisClient
-from logwatch_monitis.pulse import Pulse, PulsingTransport
 from logwatch_monitis.renewal import changed_keys
-from logwatch_monitis.sending import (
-    PORTS_TRIED,
-    Embedded,
-    Sender,
-    embedded_client,
-    remote_client,
-)
 from logwatch_monitis.spool import Spool
 
 __all__ = ["Link"]

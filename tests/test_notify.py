@@ -13,12 +13,12 @@ from spools import SetClock
 
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.daemon import _Daemon
+from logwatch_monitis.delivery.liveness import PATIENCE_S, Pulse, PulsingTransport
+from logwatch_monitis.delivery.worker import Sender
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.login import Login
 from logwatch_monitis.notify import Notifier
 from logwatch_monitis.protocol.client import MonitisClient
-from logwatch_monitis.pulse import PATIENCE_S, Pulse, PulsingTransport
-from logwatch_monitis.sending import Sender
 from logwatch_monitis.spool import Spool
 
 

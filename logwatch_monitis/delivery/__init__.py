@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logwatch_monitis.delivery.deliverer import Deliverer
+from logwatch_monitis.delivery.destination import Target
 from logwatch_monitis.delivery.events import (
     DeadLettered,
     Delivered,
@@ -14,7 +15,6 @@ from logwatch_monitis.delivery.events import (
     MonitorFound,
 )
 from logwatch_monitis.delivery.status import DeliveryStatus, HeldLogin
-from logwatch_monitis.delivery.target import Target
 
 __all__ = [
     "DeadLettered",

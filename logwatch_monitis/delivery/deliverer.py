@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from logwatch_monitis.delivery.backoff import Backoff
+from logwatch_monitis.delivery.concurrency import Lanes
+from logwatch_monitis.delivery.destination import Outbox, Target, TargetFinder
 from logwatch_monitis.delivery.events import (
     DeadLettered,
     Delivered,
@@ -20,13 +22,11 @@ from logwatch_monitis.delivery.events import (
     LoginHeld,
 )
 from logwatch_monitis.delivery.held import OTHERS_ASKED, HeldLogins, NotTakenError
-from logwatch_monitis.delivery.lanes import Lanes
-from logwatch_monitis.delivery.notes import Notes
+from logwatch_monitis.delivery.memory import give_memory_back
+from logwatch_monitis.delivery.sent_log import Notes
 from logwatch_monitis.delivery.status import DeliveryStatus, HeldLogin
-from logwatch_monitis.delivery.target import Outbox, Target, TargetFinder
 from logwatch_monitis.errors import LogwatchError, MonitorError, StateError, UnreachableError
 from logwatch_monitis.interfaces import Clock, Events, Waker
-from logwatch_monitis.memory import give_memory_back
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.protocol.errors import (
     BusyError,

@@ -1,8 +1,8 @@
 """The monitor as a child process of an agent: ``python -m logwatch_monitis.monitor``.
 
-For `logwatch_monitis.monitor.child` alone; people use ``logwatch-monitis serve``. Standard input is
-a pipe from the parent, whose end ends the monitor, so that it never outlives a parent that was
-killed.
+For `logwatch_monitis.delivery.embedded` alone; people use ``logwatch-monitis serve``. Standard
+input is a pipe from the parent, whose end ends the monitor, so that it never outlives a parent
+that was killed.
 """
 
 from __future__ import annotations

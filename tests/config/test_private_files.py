@@ -17,7 +17,7 @@ from logwatch_monitis.config.private_files import (
     write_file,
 )
 from logwatch_monitis.control import Control
-from logwatch_monitis.delivery.notes import Notes
+from logwatch_monitis.delivery.sent_log import Notes
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.monitor.passwords import Login, save_login
 from logwatch_monitis.monitor.schema import connect_writer

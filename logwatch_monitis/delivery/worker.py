@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.model import Config
-from logwatch_monitis.control import SOCKET_NAME
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
-from logwatch_monitis.errors import LockHeldError
+from logwatch_monitis.delivery.embedded import Embedded
+from logwatch_monitis.delivery.liveness import Pulse, PulsingWaker
 from logwatch_monitis.interfaces import Clock, Event, Events, ThreadWaker, Transport
-from logwatch_monitis.monitor.child import MonitorProcess
 from logwatch_monitis.protocol.client import MonitisClient
-from logwatch_monitis.pulse import Pulse, PulsingWaker
 from logwatch_monitis.spool import Limits, Locks, Spool
 
 __all__ = [
     "PORTS_TRIED",
     "Around",
     "DeliveryBroke",
-    "Embedded",
     "Sender",
     "embedded_client",
     "limits_of",
@@ -61,62 +55,6 @@ def open_spool(config: Config, clock: Clock, events: Events) -> Spool:
         StateError: it cannot be used.
     """
     return Spool.open(config.state_directory, clock=clock, events=events, limits=limits_of(config))
-
-
-class Embedded(NamedTuple):
-    """The embedded monitor as a child process.
-
-    Attributes:
-        process: watches it and stops it.
-        url: its address.
-        page: its page's address, access key included.
-        keys: of its account.
-    """
-
-    process: MonitorProcess
-    url: str
-    page: str
-    keys: Keys
-
-    def renew(self, config: Config) -> None:
-        """Start it again with what *config* says of it, on the same address.
-
-        Raises:
-            SetupError: it cannot start with that; it is started as it was.
-        """
-        self.process.restart(**_chosen(config))
-
-    @classmethod
-    def start(cls, config: Config, listen: str, clock: Clock, events: Events) -> Embedded:
-        """Start it, and wait for one that a backfill is just giving up.
-
-        Raises:
-            SetupError: it cannot start, or its address cannot be used.
-            LockHeldError: another process works on its data.
-        """
-        directory = monitor_directory(config)
-        keys = Keys.load_or_make(directory)
-        process = MonitorProcess(
-            directory,
-            listen,
-            events,
-            tries=1 if config.listen_chosen else PORTS_TRIED,
-            agent_socket=config.state_directory / SOCKET_NAME,
-            place=config.machine,
-            clock=clock,
-            **_chosen(config),
-        )
-        locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S
-        while True:
-            try:
-                address = process.start()
-            except LockHeldError:
-                holder = locks.holder("backfill")
-                if not holder or holder.pid == os.getpid() or clock.monotonic() > end:
-                    raise
-                time.sleep(LOCK_POLL_S / 4)
-            else:
-                return cls(process, address.url, address.page(keys.page_key), keys)
 
 
 def _chosen(config: Config) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from real_monitor import running_monitor
 from spools import World, login_of
 
 from logwatch_monitis.delivery import Deliverer
+from logwatch_monitis.delivery.concurrency import LANES
 from logwatch_monitis.delivery.deliverer import IDLE_SECONDS
-from logwatch_monitis.delivery.lanes import LANES
 from logwatch_monitis.interfaces import SystemClock, ThreadWaker
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.protocol.transport import RequestsTransport

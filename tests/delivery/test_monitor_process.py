@@ -16,8 +16,8 @@ from real_monitor import Caller, running_monitor
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address, bind, parse_listen
+from logwatch_monitis.delivery.embedded import MonitorDied, MonitorProcess, MonitorStarted
 from logwatch_monitis.errors import LockHeldError, SetupError
-from logwatch_monitis.monitor.child import MonitorDied, MonitorProcess, MonitorStarted
 
 NOON = 1_795_348_800_000
 
@@ -78,7 +78,7 @@ def test_it_dies_with_a_killed_parent(tmp_path):
     """The agent may be killed with SIGKILL: its monitor ends, and the directory is free."""
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from logwatch_monitis.monitor.child import MonitorProcess\n"
+        "from logwatch_monitis.delivery.embedded import MonitorProcess\n"
         "p = MonitorProcess(Path(sys.argv[1]), '127.0.0.1:0', print); p.start()\n"
         "print(p.pid, flush=True); time.sleep(60)"
     )

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.delivery import DeliveryStatus
+from logwatch_monitis.delivery.embedded import Embedded, MonitorProcess
+from logwatch_monitis.delivery.worker import Sender, embedded_client, remote_client
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Events
-from logwatch_monitis.monitor.child import MonitorProcess
-from logwatch_monitis.sending import Embedded, Sender, embedded_client, remote_client
 from logwatch_monitis.spool import Locks, Spool
 
 __all__ = ["StandIn"]

@@ -29,7 +29,7 @@ from logwatch_monitis.delivery import (
     MonitorFound,
 )
 from logwatch_monitis.delivery.backoff import Backoff
-from logwatch_monitis.delivery.lanes import LANES
+from logwatch_monitis.delivery.concurrency import LANES
 from logwatch_monitis.spool import SpoolFullError
 
 

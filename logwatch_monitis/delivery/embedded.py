@@ -7,20 +7,31 @@ import os
 import select
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from logwatch_monitis.config.credentials import without_keys
+from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address, address_of, bind, parse_listen
-from logwatch_monitis.config.model import Keep, ReadProof, Window
+from logwatch_monitis.config.model import Config, Keep, ReadProof, Window
+from logwatch_monitis.control import SOCKET_NAME
+from logwatch_monitis.delivery.worker import (
+    HANDOVER_S,
+    LOCK_POLL_S,
+    PORTS_TRIED,
+    _chosen,
+    monitor_directory,
+)
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.interfaces import Clock, Event, Events, SystemClock
 from logwatch_monitis.sources import programs
+from logwatch_monitis.spool import Locks
 
-__all__ = ["MonitorDied", "MonitorProcess", "MonitorStarted"]
+__all__ = ["Embedded", "MonitorDied", "MonitorProcess", "MonitorStarted"]
 
 READY_PATIENCE = 20.0
 STOP_PATIENCE = 5.0
@@ -252,3 +263,59 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+class Embedded(NamedTuple):
+    """The embedded monitor as a child process.
+
+    Attributes:
+        process: watches it and stops it.
+        url: its address.
+        page: its page's address, access key included.
+        keys: of its account.
+    """
+
+    process: MonitorProcess
+    url: str
+    page: str
+    keys: Keys
+
+    def renew(self, config: Config) -> None:
+        """Start it again with what *config* says of it, on the same address.
+
+        Raises:
+            SetupError: it cannot start with that; it is started as it was.
+        """
+        self.process.restart(**_chosen(config))
+
+    @classmethod
+    def start(cls, config: Config, listen: str, clock: Clock, events: Events) -> Embedded:
+        """Start it, and wait for one that a backfill is just giving up.
+
+        Raises:
+            SetupError: it cannot start, or its address cannot be used.
+            LockHeldError: another process works on its data.
+        """
+        directory = monitor_directory(config)
+        keys = Keys.load_or_make(directory)
+        process = MonitorProcess(
+            directory,
+            listen,
+            events,
+            tries=1 if config.listen_chosen else PORTS_TRIED,
+            agent_socket=config.state_directory / SOCKET_NAME,
+            place=config.machine,
+            clock=clock,
+            **_chosen(config),
+        )
+        locks, end = Locks(config.state_directory, clock), clock.monotonic() + HANDOVER_S
+        while True:
+            try:
+                address = process.start()
+            except LockHeldError:
+                holder = locks.holder("backfill")
+                if not holder or holder.pid == os.getpid() or clock.monotonic() > end:
+                    raise
+                time.sleep(LOCK_POLL_S / 4)
+            else:
+                return cls(process, address.url, address.page(keys.page_key), keys)
