@@ -27,7 +27,6 @@ from urllib.parse import urlencode
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address
 from logwatch_monitis.delivery.embedded import MonitorProcess
-from logwatch_monitis.monitor.store import Definition, Store
 from logwatch_monitis.protocol.wire import (
     LOGIN_PARAMETERS,
     MAX_BATCH,
@@ -37,6 +36,7 @@ from logwatch_monitis.protocol.wire import (
     encode_parameters,
     encode_results,
 )
+from logwatch_monitis.server.store.store import Definition, Store
 
 BUSY_DAY = 10_000
 DAY_MS = 86_400_000

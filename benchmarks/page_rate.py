@@ -19,8 +19,8 @@ from pathlib import Path
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.delivery.embedded import MonitorProcess
-from logwatch_monitis.monitor.store import DATABASE, Definition, Store
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
+from logwatch_monitis.server.store.store import DATABASE, Definition, Store
 
 YEAR_MS = 365 * 86_400_000
 BATCH = 10_000

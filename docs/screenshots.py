@@ -27,10 +27,10 @@ from selenium import webdriver  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 
 from logwatch_monitis.config.listen import address_of, bind  # noqa: E402
-from logwatch_monitis.monitor.accounts import Accounts  # noqa: E402
-from logwatch_monitis.monitor.app import Options, make_app  # noqa: E402
-from logwatch_monitis.monitor.store import Definition, Store  # noqa: E402
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result  # noqa: E402
+from logwatch_monitis.server.api.accounts import Accounts  # noqa: E402
+from logwatch_monitis.server.store.store import Definition, Store  # noqa: E402
+from logwatch_monitis.server.web.app import Options, make_app  # noqa: E402
 
 NOW = datetime(2026, 11, 22, 20, 41, 45, tzinfo=UTC).timestamp()
 DAY = 86_400

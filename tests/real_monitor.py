@@ -17,9 +17,9 @@ import uvicorn
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address, address_of, bind
 from logwatch_monitis.delivery.embedded import MonitorProcess
-from logwatch_monitis.monitor.accounts import Accounts
-from logwatch_monitis.monitor.app import Options, make_app
 from logwatch_monitis.protocol.wire import checksum
+from logwatch_monitis.server.api.accounts import Accounts
+from logwatch_monitis.server.web.app import Options, make_app
 
 RECORDED = datetime(2026, 11, 22, 21, 41, 45, tzinfo=UTC).timestamp()
 LOGIN_PARAMS = (

@@ -10,7 +10,7 @@ import pytest
 from commands import run
 from real_monitor import running_monitor
 
-from logwatch_monitis.monitor.store import DATABASE, Store
+from logwatch_monitis.server.store.store import DATABASE, Store
 
 NOON = 1_795_348_800_000
 VICTIM = "zacharias.q"

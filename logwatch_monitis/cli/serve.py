@@ -18,8 +18,8 @@ from logwatch_monitis.config.private_files import make_directory
 from logwatch_monitis.errors import UsageError
 
 if TYPE_CHECKING:
-    from logwatch_monitis.monitor.server import Started
-    from logwatch_monitis.monitor.tls import Tls
+    from logwatch_monitis.server.web.server import Started
+    from logwatch_monitis.server.web.tls import Tls
 
 _API_KEY = Credential("api-key")
 _SECRET_KEY = Credential("secret-key")
@@ -130,9 +130,9 @@ def command(
 
     Without keys it makes a pair on its first start, readable for you alone, and prints where.
     """
-    from logwatch_monitis.monitor.auth import Demands
-    from logwatch_monitis.monitor.retention import Retention
-    from logwatch_monitis.monitor.server import serve
+    from logwatch_monitis.server.api.authentication import Demands
+    from logwatch_monitis.server.store.retention import Retention
+    from logwatch_monitis.server.web.server import serve
 
     configuration = load(config_path)
     public, secret = _keys(options)
@@ -190,7 +190,7 @@ def _password(path: str) -> str:
 
 
 def _tls(certificate: str | None, key: str | None) -> Tls | None:
-    from logwatch_monitis.monitor.tls import Tls
+    from logwatch_monitis.server.web.tls import Tls
 
     if not certificate and not key:
         return None

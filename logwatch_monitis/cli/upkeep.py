@@ -37,7 +37,7 @@ _account_option = click.option(
 
 
 def _directory(configuration: Config, data: str | None, account: str) -> Path:
-    from logwatch_monitis.monitor.accounts import account_directory
+    from logwatch_monitis.server.api.accounts import account_directory
 
     root = Path(data) if data else configuration.monitor_directory
     found = account_directory(root, account)
@@ -84,7 +84,7 @@ def _forget_online(access: Access, configuration: Config, user: str) -> int:
 
 
 def _forget_offline(directory: Path, user: str) -> int:
-    from logwatch_monitis.monitor.accounts import account_directory, account_names
+    from logwatch_monitis.server.api.accounts import account_directory, account_names
 
     if not directory.is_dir():
         raise StateError(f"{directory}: no such directory", "a monitor keeps its data there")
@@ -93,7 +93,7 @@ def _forget_offline(directory: Path, user: str) -> int:
 
 
 def _forget_in(directory: Path, user: str) -> int:
-    from logwatch_monitis.monitor.store import Store
+    from logwatch_monitis.server.store.store import Store
 
     try:
         store = Store.open(directory)
@@ -120,7 +120,7 @@ def backup(
     The keys are not in it; they stand in keys.json of the data directory. To restore a copy, put it
     in place of monitor.sqlite while no monitor runs, without the files -wal and -shm.
     """
-    from logwatch_monitis.monitor.backup import back_up
+    from logwatch_monitis.server.store.backup import back_up
 
     size = back_up(_directory(load(config_path), data, account), Path(target))
     if form in (None, "human"):
@@ -150,7 +150,7 @@ def password(
     Without this the actions apikey, userkey and secretkey are refused. With it, whoever knows the
     public key gets the secret one by secretkey, as from the original service.
     """
-    from logwatch_monitis.monitor.passwords import save_login
+    from logwatch_monitis.server.api.passwords import save_login
 
     if password_file and generate:
         raise UsageError("--password-file and --generate exclude each other")

@@ -220,7 +220,7 @@ class MonitorProcess:
         options = [text for name, number in numbers.items() for text in (name, str(number))]
         arguments = [*self._arguments, *self._chosen, *options]
         self._process = programs.start(
-            programs.python("logwatch_monitis.monitor", *arguments),
+            programs.python("logwatch_monitis.server.web", *arguments),
             stdin=subprocess.PIPE,
             env=without_keys(),
             pass_fds=tuple(numbers.values()),

@@ -19,9 +19,9 @@ from logwatch_monitis.config.private_files import (
 from logwatch_monitis.control import Control
 from logwatch_monitis.delivery.sent_log import Notes
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.monitor.passwords import Login, save_login
-from logwatch_monitis.monitor.schema import connect_writer
-from logwatch_monitis.monitor.store import Store
+from logwatch_monitis.server.api.passwords import Login, save_login
+from logwatch_monitis.server.store.schema import connect_writer
+from logwatch_monitis.server.store.store import Store
 from logwatch_monitis.spool import Locks, Spool
 
 PACKAGE = ROOT / "logwatch_monitis"

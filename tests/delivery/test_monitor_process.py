@@ -134,7 +134,7 @@ def test_it_does_not_inherit_keys(tmp_path, monkeypatch):
 def test_signals_end_it_well_and_soon(tmp_path, number, capfd):
     """Exit status 0 within three seconds, without a word, also while a page is open."""
     ready, theirs = os.pipe()
-    command = [sys.executable, "-m", "logwatch_monitis.monitor", "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "logwatch_monitis.server.web", "--data", str(tmp_path)]
     command += ["--listen", "127.0.0.1:0", "--ready-fd", str(theirs)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[theirs]) as process:
         os.close(theirs)
@@ -181,7 +181,7 @@ def test_without_its_packages_the_extra_is_named():
     program = (
         "import sys; sys.modules['starlette'] = None\n"
         "from logwatch_monitis.errors import MissingExtraError\n"
-        "try: import logwatch_monitis.monitor.server\n"
+        "try: import logwatch_monitis.server.web.server\n"
         "except MissingExtraError as error: print(error.exit_code, error.render())"
     )
     done = subprocess.run(

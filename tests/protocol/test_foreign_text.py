@@ -31,8 +31,6 @@ from logwatch_monitis.errors import (
 from logwatch_monitis.grammar import kinds
 from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.monitor import asked, report
-from logwatch_monitis.monitor.writer import Refused
 from logwatch_monitis.protocol import encoding as lists
 from logwatch_monitis.protocol import errors as faults
 from logwatch_monitis.protocol import extensions as batch
@@ -44,6 +42,9 @@ from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.protocol.rendering import MAX_REPLY, Bound
 from logwatch_monitis.protocol.transport import RequestsTransport
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
+from logwatch_monitis.server.api import aggregation as report
+from logwatch_monitis.server.page import query as asked
+from logwatch_monitis.server.store.writer import Refused
 from logwatch_monitis.syslog.headers import split
 from logwatch_monitis.syslog.timestamps import read_stamp
 

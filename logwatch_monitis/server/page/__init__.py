@@ -1,0 +1,1 @@
+"""A request to the page that people look at."""

@@ -1,0 +1,1 @@
+"""Results in SQLite, with one writer."""

@@ -1,0 +1,1 @@
+"""Connections, access and limits of the monitor."""
