@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.config.file import load
 from logwatch_monitis.grammar import RuleSet, load_rules
-from logwatch_monitis.history import History, gather, group
+from logwatch_monitis.history.reader import History, gather, group
 from logwatch_monitis.scanner.literal_search import make_search
 from logwatch_monitis.sources.blocks import read_blocks
 from tools import RULES, SERVICES

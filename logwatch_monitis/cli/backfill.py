@@ -17,15 +17,15 @@ from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.config import model as config
 from logwatch_monitis.config.file import load
-from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.history import History, Log, Piece, gather, group
+from logwatch_monitis.history.reader import History, Log, Piece, gather, group
+from logwatch_monitis.history.workers import few_cycles
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS
 from logwatch_monitis.text import visible
 
 if TYPE_CHECKING:
-    from logwatch_monitis.backfill import Progress, Tally
+    from logwatch_monitis.history.backfill import Progress, Tally
 
 Wanted = Callable[[Login], bool]
 
@@ -92,7 +92,7 @@ class _Run:
 
     def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
         """Count the logins, and print how many there are."""
-        from logwatch_monitis.backfill import Tally, read
+        from logwatch_monitis.history.backfill import Tally, read
 
         tally, ignore = Tally(), self._configuration.ignore
 
@@ -112,7 +112,7 @@ class _Run:
 
     def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
         """Send the logins."""
-        from logwatch_monitis.backfill import AGAIN, Backfill, Silent, stays
+        from logwatch_monitis.history.backfill import AGAIN, Backfill, Silent, stays
         from logwatch_monitis.interfaces import SystemClock
         from logwatch_monitis.observe import LogEvents
 

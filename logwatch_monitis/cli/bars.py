@@ -13,7 +13,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from logwatch_monitis.history import HistoryFile
+from logwatch_monitis.history.reader import HistoryFile
 from logwatch_monitis.sources.blocks import STDIN
 
 __all__ = ["Above", "Bars"]
@@ -65,7 +65,7 @@ class Bars:
         self._bars.close()
 
     def read(self, path: str, end: int) -> None:
-        """See `logwatch_monitis.backfill.Progress.read`."""
+        """See `logwatch_monitis.history.backfill.Progress.read`."""
         if path != self._path:
             self._end_file()
             self._path = path
@@ -74,18 +74,18 @@ class Bars:
         self._show()
 
     def found(self, logins: int) -> None:
-        """See `logwatch_monitis.backfill.Progress.found`."""
+        """See `logwatch_monitis.history.backfill.Progress.found`."""
         self._found += logins
         what = "found" if self._narrow else "logins found"
         self._read.set_postfix_str(f"{self._found} {what}", refresh=False)
 
     def finished(self) -> None:
-        """See `logwatch_monitis.backfill.Progress.finished`."""
+        """See `logwatch_monitis.history.backfill.Progress.finished`."""
         self._end_file()
         self._read.close()
 
     def sent(self, logins: int, total: int) -> None:
-        """See `logwatch_monitis.backfill.Progress.sent`."""
+        """See `logwatch_monitis.history.backfill.Progress.sent`."""
         self._sent.total = total
         self._sent.update(logins - self._sent.n)
 

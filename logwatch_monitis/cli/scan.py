@@ -26,10 +26,10 @@ from logwatch_monitis.cli.options import (
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
-from logwatch_monitis.cycles import few_cycles
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.history import Failure, History, Log, Piece, gather, group
+from logwatch_monitis.history.reader import Failure, History, Log, Piece, gather, group
+from logwatch_monitis.history.workers import few_cycles
 from logwatch_monitis.login import Login
 from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, writer
 from logwatch_monitis.syslog import local_zone
@@ -211,14 +211,14 @@ class _Scan:
 
     @property
     def anywhere(self) -> bool:
-        """See `logwatch_monitis.jobs.Taker`."""
+        """See `logwatch_monitis.history.workers.Taker`."""
         return self.out.independent
 
     def read(self, logs: Sequence[Log], jobs: int) -> None:
         """Write the logins of *logs*, and what could not be read of them."""
         self.complain()
         if jobs > 1:
-            from logwatch_monitis.jobs import read_logs
+            from logwatch_monitis.history.workers import read_logs
 
             read_logs(self.history, logs, jobs, self)
         else:
@@ -238,22 +238,22 @@ class _Scan:
         self.out.write(logins)
 
     def divert(self, write: Callable[[bytes], Any]) -> None:
-        """See `logwatch_monitis.jobs.Taker`."""
+        """See `logwatch_monitis.history.workers.Taker`."""
         self.outlet.write = write
 
     def write(self, data: bytes | memoryview) -> None:
-        """See `logwatch_monitis.jobs.Taker`."""
+        """See `logwatch_monitis.history.workers.Taker`."""
         self.outlet.stream.write(data)
         self.outlet.stream.flush()
 
     def report(self) -> tuple[Counter[str], dict[str, int]]:
-        """See `logwatch_monitis.jobs.Taker`."""
+        """See `logwatch_monitis.history.workers.Taker`."""
         seen = self.services, self.files
         self.services, self.files = Counter(), {}
         return seen
 
     def add(self, report: tuple[Counter[str], dict[str, int]]) -> None:
-        """See `logwatch_monitis.jobs.Taker`."""
+        """See `logwatch_monitis.history.workers.Taker`."""
         services, files = report
         self.services += services
         self.files |= files

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from commands import EXAMPLE_LOG, process, spawn
 
-from logwatch_monitis import history, jobs
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.history import History, gather, group
+from logwatch_monitis.history import reader as history
+from logwatch_monitis.history import workers as jobs
+from logwatch_monitis.history.reader import History, gather, group
 from logwatch_monitis.sources.blocks import read_blocks
 
 BERLIN = ZoneInfo("Europe/Berlin")

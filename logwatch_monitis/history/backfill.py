@@ -17,7 +17,7 @@ from logwatch_monitis.config.model import Config, Ignore
 from logwatch_monitis.delivery.temporary import StandIn
 from logwatch_monitis.delivery.worker import limits_of, open_spool
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
-from logwatch_monitis.history import History, Log, Piece
+from logwatch_monitis.history.reader import History, Log, Piece
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.login import Login
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullError, Summary
@@ -286,7 +286,7 @@ class Backfill:
 def read(history: History, logs: Sequence[Log], jobs: int, take: Callable[[Piece], None]) -> None:
     """Hand every piece of *logs* to *take*, in order, reading with so many processes."""
     if jobs > 1:
-        from logwatch_monitis.jobs import read_logs
+        from logwatch_monitis.history.workers import read_logs
 
         read_logs(history, logs, jobs, _Leading(take))
         return
@@ -296,7 +296,7 @@ def read(history: History, logs: Sequence[Log], jobs: int, take: Callable[[Piece
 
 
 class _Leading:
-    """Takes all pieces in the process that leads the jobs; see `logwatch_monitis.jobs.Taker`."""
+    """Takes all pieces in the leading process; see `logwatch_monitis.history.workers.Taker`."""
 
     anywhere = False
 

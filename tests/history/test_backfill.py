@@ -20,7 +20,7 @@ from commands import EXAMPLE_LOG, PROGRAM, denied, process, run, spawn
 from fake_monitor import FakeMonitor, answer, hang
 from running import eventually
 
-from logwatch_monitis import backfill
+from logwatch_monitis.history import backfill
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
 

@@ -1,0 +1,1 @@
+"""Reads files of the past, with one process or several."""
