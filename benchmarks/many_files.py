@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from logwatch_monitis.control import ask
+from logwatch_monitis.agent.control import ask
 
 COUNT = 5000
 DESCRIPTORS = 1024

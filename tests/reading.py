@@ -8,7 +8,7 @@ from typing import Any
 
 from tail_bench import Bench
 
-from logwatch_monitis.agent import Agent
+from logwatch_monitis.agent.reader import Agent
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.login import Login
 from logwatch_monitis.sources.files.tail import Tail

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from logwatch_monitis.control import ask
+from logwatch_monitis.agent.control import ask
 
 
 def eventually(check: Callable[[], object], seconds: float = 30) -> Any:

@@ -9,10 +9,10 @@ import pytest
 from commands import EXAMPLE_LOG, ROOT, all_commands, process, run, spawn
 from real_monitor import running_monitor
 
+from logwatch_monitis.agent.control import Control
 from logwatch_monitis.config import file as config_file
 from logwatch_monitis.config import model as config
 from logwatch_monitis.config.file import load
-from logwatch_monitis.control import Control
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.spool import Spool
 

@@ -13,9 +13,9 @@ from commands import run, spawn
 from fake_monitor import FakeMonitor, web_page
 from real_monitor import Caller, running_monitor
 
+from logwatch_monitis.agent.control import Control
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address
-from logwatch_monitis.control import Control
 
 
 @pytest.fixture(name="caller", scope="module")

@@ -9,7 +9,7 @@ import pytest
 from commands import EXAMPLE_LOG, denied, on_terminal, run
 from running import Running
 
-from logwatch_monitis.control import Control
+from logwatch_monitis.agent.control import Control
 
 STATUS = {
     "state": "ok",

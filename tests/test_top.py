@@ -15,8 +15,8 @@ import pytest
 from commands import on_terminal, run, spawn
 from running import eventually
 
+from logwatch_monitis.agent.control import Control
 from logwatch_monitis.cli.glance import Look, glance
-from logwatch_monitis.control import Control
 from logwatch_monitis.output import PLAIN, Terminal
 from logwatch_monitis.text import width
 

@@ -112,9 +112,9 @@ class _Run:
 
     def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
         """Send the logins."""
+        from logwatch_monitis.agent.event_log import LogEvents
         from logwatch_monitis.history.backfill import AGAIN, Backfill, Silent, stays
         from logwatch_monitis.interfaces import SystemClock
-        from logwatch_monitis.observe import LogEvents
 
         events = LogEvents(level=logging.WARNING)
         show: AbstractContextManager[Progress] = nullcontext(Silent())

@@ -221,7 +221,7 @@ def _sshd() -> Iterator[Finding]:
 
 def _journal(sources: Sources) -> Iterator[Finding]:
     """Yield what is to be said of the journal: that it is read, or why it is not."""
-    from logwatch_monitis.sources.journal.follower import is_wanted
+    from logwatch_monitis.agent.choose_sources import is_wanted
     from logwatch_monitis.sources.journal.journalctl import command as journalctl
     from logwatch_monitis.sources.journal.journalctl import (
         denied,

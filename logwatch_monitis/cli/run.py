@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from logwatch_monitis.agent.event_log import LEVELS
 from logwatch_monitis.cli.options import (
     PATH,
     Command,
@@ -24,7 +25,6 @@ from logwatch_monitis.cli.options import (
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.observe import LEVELS
 from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
 
@@ -88,10 +88,10 @@ def command(
     paths = [os.path.abspath(path) for path in logs]  # noqa: PTH100 - a glob is no path
     choice: dict[str, Any] = {"reread": read, "logs": paths, "from_start": from_start}
     if not dry_run:
-        from logwatch_monitis import daemon
+        from logwatch_monitis.agent import daemon
 
         return daemon.run(configuration, say=tell, **choice)
-    from logwatch_monitis import preview
+    from logwatch_monitis.agent import preview
 
     out = writer(
         login_format(form), stdout(), Terminal.of(sys.stdout), local_zone(configuration.timezone)

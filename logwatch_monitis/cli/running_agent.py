@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logwatch_monitis.control import ask
+from logwatch_monitis.agent.control import ask
 from logwatch_monitis.errors import LogwatchError
 
 __all__ = ["Said", "ask_agent", "recent_logins"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from logwatch_monitis.errors import StateError
 
-__all__ = ["cache_directory", "state_directory"]
+__all__ = ["SOCKET_NAME", "cache_directory", "state_directory"]
 
 _NAME = "logwatch-monitis"
 
@@ -72,3 +72,6 @@ def _home(environment: Mapping[str, str]) -> Path:
         raise StateError(
             "this user has no home directory for the state", "name a state_directory"
         ) from error
+
+
+SOCKET_NAME = "agent.sock"

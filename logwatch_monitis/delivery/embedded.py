@@ -18,7 +18,7 @@ from logwatch_monitis.config.credentials import without_keys
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address, address_of, bind, parse_listen
 from logwatch_monitis.config.model import Config, Keep, ReadProof, Window
-from logwatch_monitis.control import SOCKET_NAME
+from logwatch_monitis.config.paths import SOCKET_NAME
 from logwatch_monitis.delivery.worker import (
     HANDOVER_S,
     LOCK_POLL_S,

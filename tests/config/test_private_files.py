@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from commands import EXAMPLE_LOG, ROOT, process
 
+from logwatch_monitis.agent.control import Control
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.private_files import (
     UnsafeFileError,
@@ -16,7 +17,6 @@ from logwatch_monitis.config.private_files import (
     open_file,
     write_file,
 )
-from logwatch_monitis.control import Control
 from logwatch_monitis.delivery.sent_log import Notes
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.server.api.passwords import Login, save_login

@@ -33,7 +33,7 @@ MOMENTS = [
     "logwatch_monitis.config.model",
     "logwatch_monitis.config.file",
     "yaml",
-    "logwatch_monitis.daemon",
+    "logwatch_monitis.agent.daemon",
     "sqlite3",
 ]
 """Modules in the order in which ``run`` comes to them, our first one first."""

@@ -9,7 +9,7 @@ from commands import run as command
 from running import Running, eventually
 from spools import SetClock
 
-from logwatch_monitis.agent import Agent
+from logwatch_monitis.agent.reader import Agent
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.scanner.login_id import login_id
 from logwatch_monitis.scanner.scanner import Scanner

@@ -10,7 +10,8 @@ from journals import BEGIN_US, JournalDirectory, entry, needs_journal_tools, ssh
 from running import eventually
 from spools import SetClock
 
-from logwatch_monitis.account import about, refuse_denied
+from logwatch_monitis.agent.choose_sources import is_wanted
+from logwatch_monitis.agent.status import about, refuse_denied
 from logwatch_monitis.config.model import Sources
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.sources.files.tail import SourceStatus
@@ -23,7 +24,7 @@ from logwatch_monitis.sources.journal.events import (
     JournalSuppressed,
     JournalUnreadable,
 )
-from logwatch_monitis.sources.journal.follower import LAST_DELAY_S, LOG, Journal, Place, is_wanted
+from logwatch_monitis.sources.journal.follower import LAST_DELAY_S, LOG, Journal, Place
 
 pytestmark = needs_journal_tools
 

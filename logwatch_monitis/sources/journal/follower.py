@@ -13,16 +13,11 @@ before a reboot would be missed. With it other machines' journals are shown as w
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from logwatch_monitis.config.model import Sources
-from logwatch_monitis.errors import LogwatchError, SetupError
+from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Events
-from logwatch_monitis.sources import programs
-from logwatch_monitis.sources.files.globs import expand
 from logwatch_monitis.sources.files.numbering import new_numbering
 from logwatch_monitis.sources.files.tail import SourceStatus
 from logwatch_monitis.sources.journal.entry import Batch, Entry, gap_between, same_entry, seqnum
@@ -44,7 +39,7 @@ from logwatch_monitis.sources.journal.journalctl import (
     permission_error,
 )
 
-__all__ = ["LOG", "Journal", "JournalChunk", "Place", "check_choice", "is_wanted"]
+__all__ = ["LOG", "Journal", "JournalChunk", "Place"]
 
 LOG = "journal"
 """The journal's name among the logs: of its position, its status, and of its logins' source."""
@@ -114,40 +109,6 @@ class JournalChunk(NamedTuple):
     checkpoint: str
     numbering: int
     numberings: frozenset[int]
-
-
-def is_wanted(sources: Sources, logs: Sequence[str] = (), *, known: bool = False) -> bool:
-    """Tell whether the journal is to be read.
-
-    ``auto`` reads it where no file of the list exists, and goes on with it if it was read before:
-    a file that appears later need not hold all that the journal does.
-
-    Args:
-        sources: what is configured.
-        logs: files named by hand, which stand in for what ``auto`` would find.
-        known: the journal was read before with this state.
-    """
-    if sources.journal != "auto":
-        return sources.journal == "yes"
-    if logs or programs.find("journalctl") is None:
-        return False
-    return known or not any(map(_exists, sources.files))
-
-
-def check_choice(choice: str) -> None:
-    """See whether the journal can be read where it has to be.
-
-    Raises:
-        SetupError: there is no journalctl.
-    """
-    if choice == "yes":
-        command()
-
-
-def _exists(pattern: str) -> bool:
-    with suppress(SetupError):  # a glob that means too much is not watched
-        return os.path.lexists(pattern) or bool(expand(pattern))
-    return False
 
 
 class Journal:

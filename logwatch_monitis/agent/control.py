@@ -25,13 +25,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
+from logwatch_monitis.config.paths import SOCKET_NAME
 from logwatch_monitis.config.private_files import make_private
 from logwatch_monitis.errors import place_of
 from logwatch_monitis.interfaces import Event, Events
 
-__all__ = ["SOCKET_NAME", "Control", "Health", "PageFailed", "ask"]
+__all__ = ["Control", "Health", "PageFailed", "ask"]
 
-SOCKET_NAME = "agent.sock"
 _NEVER = 86_400.0
 """Seconds between two looks of an idle server loop; connections are served at once all the same."""
 

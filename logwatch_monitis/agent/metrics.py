@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from logwatch_monitis._version import VERSION
-from logwatch_monitis.counters import Histogram, Tally
+from logwatch_monitis.agent.counters import Histogram, Tally
 
 __all__ = ["FIGURES", "Figure", "prometheus_text"]
 

@@ -5,7 +5,8 @@ import urllib.request
 
 import pytest
 
-from logwatch_monitis.control import SOCKET_NAME, Control, ask
+from logwatch_monitis.agent.control import Control, ask
+from logwatch_monitis.config.paths import SOCKET_NAME
 
 
 @pytest.fixture(name="control")

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
-from logwatch_monitis.account import about, refuse_denied
-from logwatch_monitis.agent import Agent, Sink
-from logwatch_monitis.config.model import Config, Reload
-from logwatch_monitis.config.signals import Signals
-from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.grammar.load import RulesHolder
-from logwatch_monitis.interfaces import Clock, Events, ThreadWaker
-from logwatch_monitis.observe import LogEvents
-from logwatch_monitis.renewal import (
+from logwatch_monitis.agent.choose_sources import check_choice, is_wanted
+from logwatch_monitis.agent.event_log import LogEvents
+from logwatch_monitis.agent.reader import Agent, Sink
+from logwatch_monitis.agent.recent import Sightings
+from logwatch_monitis.agent.reload import (
     ConfigLoaded,
     ConfigRefused,
     PatternsLoaded,
@@ -23,11 +19,16 @@ from logwatch_monitis.renewal import (
     changed_keys,
     with_fixed,
 )
-from logwatch_monitis.sightings import Sightings
+from logwatch_monitis.agent.status import about, refuse_denied
+from logwatch_monitis.config.model import Config, Reload
+from logwatch_monitis.config.signals import Signals
+from logwatch_monitis.errors import LogwatchError
+from logwatch_monitis.grammar.load import RulesHolder
+from logwatch_monitis.interfaces import Clock, Events, ThreadWaker
 from logwatch_monitis.sources.files.descriptors import raise_limit
 from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.sources.files.watcher import Watcher
-from logwatch_monitis.sources.journal.follower import LOG, Journal, check_choice, is_wanted
+from logwatch_monitis.sources.journal.follower import LOG, Journal
 from logwatch_monitis.spool import SpoolDamagedError
 from logwatch_monitis.syslog import local_zone
 

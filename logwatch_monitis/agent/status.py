@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from logwatch_monitis._version import VERSION
-from logwatch_monitis.agent import Agent
+from logwatch_monitis.agent.counters import Tally
+from logwatch_monitis.agent.monitor_link import Link
+from logwatch_monitis.agent.reader import Agent
+from logwatch_monitis.agent.recent import Sightings
+from logwatch_monitis.agent.reload import Reading
 from logwatch_monitis.config.model import Config
-from logwatch_monitis.counters import Tally
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.grammar.load import RulesHolder
-from logwatch_monitis.link import Link
-from logwatch_monitis.renewal import Reading
-from logwatch_monitis.sightings import Sightings
 from logwatch_monitis.sources.files.tail import SourceStatus
 from logwatch_monitis.sources.journal.follower import LOG
 from logwatch_monitis.sources.journal.journalctl import permission_error

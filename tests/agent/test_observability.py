@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from commands import ROOT
 
-from logwatch_monitis.metrics import FIGURES
+from logwatch_monitis.agent.metrics import FIGURES
 
 DIRECTORY = ROOT / "packaging" / "observability"
 

@@ -11,13 +11,13 @@ from fake_monitor import API_KEY, SECRET_KEY
 from running import Running, eventually
 from spools import SetClock
 
+from logwatch_monitis.agent.daemon import _Daemon
+from logwatch_monitis.agent.systemd import Notifier
 from logwatch_monitis.config.model import Config
-from logwatch_monitis.daemon import _Daemon
 from logwatch_monitis.delivery.liveness import PATIENCE_S, Pulse, PulsingTransport
 from logwatch_monitis.delivery.worker import Sender
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.login import Login
-from logwatch_monitis.notify import Notifier
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.spool import Spool
 

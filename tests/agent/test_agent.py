@@ -11,7 +11,7 @@ from journals import BEGIN_US, JournalDirectory, needs_journal_tools, opened, ss
 from running import eventually
 from spools import SetClock
 
-from logwatch_monitis.agent import LOOK_AT_MOST_S, Agent
+from logwatch_monitis.agent.reader import LOOK_AT_MOST_S, Agent
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.sources.journal.follower import LOG, Journal

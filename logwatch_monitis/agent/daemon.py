@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from logwatch_monitis.account import Account
+from logwatch_monitis.agent.control import Control
+from logwatch_monitis.agent.counters import Tally
+from logwatch_monitis.agent.event_log import fan_out, logs_to_journal
+from logwatch_monitis.agent.loop import Loop, Reread, Say
+from logwatch_monitis.agent.metrics import prometheus_text
+from logwatch_monitis.agent.monitor_link import Link
+from logwatch_monitis.agent.status import Account
+from logwatch_monitis.agent.systemd import Notifier
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.config.signals import Signals
-from logwatch_monitis.control import Control
-from logwatch_monitis.counters import Tally
 from logwatch_monitis.delivery.worker import monitor_directory, open_spool
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.interfaces import SystemClock, ThreadWaker
-from logwatch_monitis.link import Link
-from logwatch_monitis.loop import Loop, Reread, Say
-from logwatch_monitis.metrics import prometheus_text
-from logwatch_monitis.notify import Notifier
-from logwatch_monitis.observe import fan_out, logs_to_journal
 from logwatch_monitis.spool import Locks, SpoolDamagedError
 
 __all__ = ["run"]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from logwatch_monitis.observe import LogEvents, fan_out
+from logwatch_monitis.agent.event_log import LogEvents, fan_out
 from logwatch_monitis.sources.files.events import FileFound, FileGap
 
 GAP = FileGap("/var/log/\x1b[2Ja\nb", "a.1", None)

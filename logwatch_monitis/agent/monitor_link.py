@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from logwatch_monitis.agent.control import Control
+from logwatch_monitis.agent.counters import CountingTransport, Tally
+from logwatch_monitis.agent.reload import changed_keys
 from logwatch_monitis.config.credentials import Secret, read_secret_file
 from logwatch_monitis.config.listen import parse_listen
 from logwatch_monitis.config.model import EMBEDDED, Config, Reload
-from logwatch_monitis.control import Control
-from logwatch_monitis.counters import CountingTransport, Tally
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.delivery.embedded import Embedded
 from logwatch_monitis.delivery.liveness import Pulse, PulsingTransport
@@ -16,7 +17,6 @@ from logwatch_monitis.delivery.worker import PORTS_TRIED, Sender, embedded_clien
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events, Transport
 from logwatch_monitis.protocol.client import MonitisClient
-from logwatch_monitis.renewal import changed_keys
 from logwatch_monitis.spool import Spool
 
 __all__ = ["Link"]

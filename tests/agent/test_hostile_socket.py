@@ -13,8 +13,9 @@ from commands import run
 from running import eventually
 from test_cli_status import STATUS
 
-from logwatch_monitis import control as controls
-from logwatch_monitis.control import MOST_REQUESTS, SOCKET_NAME, Control, ask
+from logwatch_monitis.agent import control as controls
+from logwatch_monitis.agent.control import MOST_REQUESTS, Control, ask
+from logwatch_monitis.config.paths import SOCKET_NAME
 
 HEAD = b"HTTP/1.0 200 OK\r\n\r\n"
 

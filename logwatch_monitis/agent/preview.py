@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from logwatch_monitis.agent.loop import Loop, Reread, Say
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.interfaces import Clock, Events, SystemClock, ThreadWaker
 from logwatch_monitis.login import Login
-from logwatch_monitis.loop import Loop, Reread, Say
 from logwatch_monitis.output import Writer
 from logwatch_monitis.spool import Limits, Position, Spool
 
@@ -63,13 +63,13 @@ class _Printer:
         self._spool = Spool.in_memory(clock=clock, events=events, limits=limits)
 
     def positions(self) -> dict[str, Position]:
-        """See `logwatch_monitis.agent.Sink`."""
+        """See `logwatch_monitis.agent.reader.Sink`."""
         return self._spool.positions()
 
     def commit(
         self, logins: Sequence[Login], positions: Mapping[str, Position], *, ignored: int = 0
     ) -> int:
-        """See `logwatch_monitis.agent.Sink`."""
+        """See `logwatch_monitis.agent.reader.Sink`."""
         new = self._spool.commit(logins, positions, ignored=ignored)
         if new:
             handed_on = self._spool.due(new)

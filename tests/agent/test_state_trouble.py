@@ -16,7 +16,7 @@ from commands import process, spawn
 from fake_monitor import FakeMonitor, answer
 from running import eventually
 
-from logwatch_monitis.control import ask
+from logwatch_monitis.agent.control import ask
 
 
 def may(*words):

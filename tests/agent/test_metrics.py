@@ -12,15 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from running import Running, eventually
 from spools import SetClock
 
-from logwatch_monitis.control import ask
-from logwatch_monitis.counters import CountingTransport, Histogram, Tally
+from logwatch_monitis.agent.control import ask
+from logwatch_monitis.agent.counters import CountingTransport, Histogram, Tally
+from logwatch_monitis.agent.metrics import FIGURES
+from logwatch_monitis.agent.recent import RECENT, Sightings
 from logwatch_monitis.delivery import Delivered, DeliveryFailed
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.metrics import FIGURES
 from logwatch_monitis.scanner.scanner import Scanner
-from logwatch_monitis.sightings import RECENT, Sightings
 from logwatch_monitis.sources.files.events import FileGap, FileReplaced, FileRotated, FileTruncated
 from logwatch_monitis.syslog import Timeline
 

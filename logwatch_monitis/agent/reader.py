@@ -12,11 +12,11 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from logwatch_monitis.agent.live_log import LiveLog
 from logwatch_monitis.config.model import Ignore
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.interfaces import Clock, Event, Events
-from logwatch_monitis.live_log import LiveLog
 from logwatch_monitis.login import Login
 from logwatch_monitis.scanner.continued import CutLines
 from logwatch_monitis.scanner.login_id import Numberings

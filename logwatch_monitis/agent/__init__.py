@@ -1,0 +1,1 @@
+"""The daemon: reads what happens now and sees that it is delivered."""
