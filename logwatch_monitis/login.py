@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from json.encoder import encode_basestring_ascii
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from logwatch_monitis.text import compact_json
 
 try:  # without OpenSSL, which hashlib loads beside it and which costs a short scan dear
     from _blake2 import blake2b
 except ImportError:  # a Python built without it
     from hashlib import blake2b
 
-__all__ = ["Login", "blake2b", "iso_time"]
+__all__ = ["Login", "Writer", "blake2b", "iso_time", "json_line"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -92,3 +95,72 @@ def iso_time(microseconds: int) -> str:
 @lru_cache(maxsize=64)
 def _second(second: int) -> str:
     return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
+
+
+_VERIFIED = '"verified":true,'
+
+
+def json_line(login: Login) -> str:
+    """Return exactly ``json.dumps(login.as_dict(), separators=(",", ":"))``, three times as fast.
+
+    ASCII alone: so it is valid whatever a file name or a line holds, and inert on a terminal.
+    """
+    # Unpacking once is cheaper than an attribute look-up for every value.
+    (
+        name,
+        time,
+        user,
+        host,
+        srv,
+        kind,
+        machine,
+        program,
+        pid,
+        rule,
+        fields,
+        path,
+        offset,
+        line,
+        verified,
+        _journal,
+    ) = login
+    quote = encode_basestring_ascii
+    return (
+        f'{{"id":{quote(name)},"time":"{iso_time(time)}",'
+        f'"user_login":{quote(user)},"host":{quote(host)},'
+        f"{_origin(srv, kind, machine, program)}"
+        f'"pid":{"null" if pid is None else pid},"rule":{quote(rule)},"fields":{_fields(fields)},'
+        f'"source":{{"path":{quote(path)},"offset":{offset}}},{_VERIFIED if verified else ""}'
+        f'"line":{quote(line.decode("utf-8", "backslashreplace"))}}}'
+    )
+
+
+@lru_cache(maxsize=256)
+def _origin(srv: str, kind: str, machine: str, program: str) -> str:
+    pairs = {"srv": srv, "kind": kind, "machine": machine, "program": program}
+    return compact_json(pairs)[1:-1] + ","
+
+
+def _fields(fields: Mapping[str, Any]) -> str:
+    quote = encode_basestring_ascii
+    try:
+        pairs = [f"{quote(key)}:{quote(value)}" for key, value in fields.items()]
+    except TypeError:
+        return compact_json(dict(fields))
+    return f"{{{','.join(pairs)}}}"
+
+
+class Writer(Protocol):
+    """Takes logins in their order and writes them somewhere, each batch at once.
+
+    Attributes:
+        independent: what is written of a login does not depend on those before it.
+    """
+
+    independent: ClassVar[bool]
+
+    def write(self, logins: Sequence[Login]) -> None:
+        """Write *logins* and hand them to the operating system."""
+
+    def close(self) -> None:
+        """Write what completes the output; the stream stays open."""

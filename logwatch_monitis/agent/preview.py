@@ -9,8 +9,7 @@ from logwatch_monitis.agent.loop import Loop, Reread, Say
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.interfaces import Clock, Events, SystemClock, ThreadWaker
-from logwatch_monitis.login import Login
-from logwatch_monitis.output import Writer
+from logwatch_monitis.login import Login, Writer
 from logwatch_monitis.spool import Limits, Position, Spool
 
 __all__ = ["print_logins"]

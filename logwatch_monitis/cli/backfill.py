@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from logwatch_monitis.cli.login_output import FORMATS
 from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, format_option, say
 from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
@@ -21,7 +22,6 @@ from logwatch_monitis.errors import UsageError
 from logwatch_monitis.history.reader import History, Log, Piece, gather, group
 from logwatch_monitis.history.workers import few_cycles
 from logwatch_monitis.login import Login
-from logwatch_monitis.output import FORMATS
 from logwatch_monitis.text import visible
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _Run:
         events = LogEvents(level=logging.WARNING)
         show: AbstractContextManager[Progress] = nullcontext(Silent())
         if sys.stderr.isatty() and not self._quiet:
-            from logwatch_monitis.cli.bars import Above, Bars
+            from logwatch_monitis.cli.progress import Above, Bars
 
             events = LogEvents(Above(), logging.WARNING)
             show = Bars(file for log in logs for file in log.files)

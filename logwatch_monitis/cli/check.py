@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from logwatch_monitis.cli.login_output import FORMATS, Terminal
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.tables import write, write_records
 from logwatch_monitis.config import model as config
@@ -28,7 +29,6 @@ from logwatch_monitis.errors import (
     SetupError,
     StateError,
 )
-from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.sources.files.globs import expand
 from logwatch_monitis.sources.permissions import (
     MOUNTED,
@@ -329,7 +329,7 @@ def _address(configuration: Config) -> Iterator[Finding]:
 
 
 def _online(configuration: Config) -> Iterator[Finding]:
-    from logwatch_monitis.cli.connection import Access, connect
+    from logwatch_monitis.cli.client import Access, connect
     from logwatch_monitis.protocol.url import is_loopback
 
     tag = configuration.monitor.tag

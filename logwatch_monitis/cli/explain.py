@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
+from logwatch_monitis.cli.login_output import FORMATS, Terminal
 from logwatch_monitis.cli.options import Command, config_option, format_option
+from logwatch_monitis.cli.stdin_lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.tables import as_json, write, write_records
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
@@ -16,7 +17,6 @@ from logwatch_monitis.grammar import RuleSet, load_rules
 from logwatch_monitis.grammar.explain import Explanation, explain
 from logwatch_monitis.interfaces import SystemClock
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.syslog import Moment, Split, Timeline, local_zone
 from logwatch_monitis.text import visible
 

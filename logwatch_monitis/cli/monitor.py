@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
-from logwatch_monitis.cli.connection import Access, connect, connection_options
-from logwatch_monitis.cli.moments import FORMS, parse_moment
+from logwatch_monitis.cli.client import Access, connect, connection_options
+from logwatch_monitis.cli.dates import FORMS, parse_moment
+from logwatch_monitis.cli.login_output import FORMATS
+from logwatch_monitis.cli.monitor_admin import backup, forget, password
 from logwatch_monitis.cli.options import SuggestingGroup, format_option, login_format, say
 from logwatch_monitis.cli.tables import as_json, table, write, write_record, write_records
-from logwatch_monitis.cli.upkeep import backup, forget, password
 from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError, UsageError
-from logwatch_monitis.output import FORMATS
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.protocol.encoding import (
     LOGIN_PARAMETERS,

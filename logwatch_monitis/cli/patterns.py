@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from logwatch_monitis.cli.lines import NO_HEADER, head_of, lines_of
+from logwatch_monitis.cli.login_output import FORMATS
 from logwatch_monitis.cli.options import PATH, SuggestingGroup, config_option, format_option, say
+from logwatch_monitis.cli.stdin_lines import NO_HEADER, head_of, lines_of
 from logwatch_monitis.cli.tables import write, write_record, write_records
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
@@ -31,7 +32,6 @@ from logwatch_monitis.errors import (
     suggest,
 )
 from logwatch_monitis.grammar import PatternFile, RuleSet, load_rules
-from logwatch_monitis.output import FORMATS
 from logwatch_monitis.sources import programs
 from logwatch_monitis.text import counted
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from logwatch_monitis.agent.event_log import LEVELS
+from logwatch_monitis.cli.login_output import FORMATS, Terminal, writer
 from logwatch_monitis.cli.options import (
     PATH,
     Command,
@@ -25,7 +26,6 @@ from logwatch_monitis.cli.options import (
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.output import FORMATS, Terminal, writer
 from logwatch_monitis.syslog import local_zone
 
 

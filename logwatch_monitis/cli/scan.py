@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from logwatch_monitis.cli.moments import FORMS, parse_moment
+from logwatch_monitis.cli.dates import FORMS, parse_moment
+from logwatch_monitis.cli.login_output import FORMATS, JsonLines, Terminal, writer
 from logwatch_monitis.cli.options import (
     PATH,
     PROGRAM,
@@ -30,8 +31,7 @@ from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.history.reader import Failure, History, Log, Piece, gather, group
 from logwatch_monitis.history.workers import few_cycles
-from logwatch_monitis.login import Login
-from logwatch_monitis.output import FORMATS, JsonLines, Terminal, Writer, writer
+from logwatch_monitis.login import Login, Writer
 from logwatch_monitis.syslog import local_zone
 from logwatch_monitis.text import visible
 

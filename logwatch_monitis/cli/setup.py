@@ -138,7 +138,7 @@ def _try(url: str, keys: tuple[Secret, Secret]) -> None:
     Raises:
         MonitorError: it does not, or cannot be reached.
     """
-    from logwatch_monitis.cli.connection import try_keys
+    from logwatch_monitis.cli.client import try_keys
 
     try:
         tried = try_keys(url, *keys)

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from logwatch_monitis.cli.login_output import FORMATS
 from logwatch_monitis.cli.options import SuggestingGroup, config_option, format_option, say
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError, UsageError
 from logwatch_monitis.interfaces import Event, SystemClock
 from logwatch_monitis.login import iso_time
-from logwatch_monitis.output import FORMATS
 from logwatch_monitis.spool import DeadLetter, Spool
 
 _ID = re.compile(r"[0-9a-fA-F]{32}")

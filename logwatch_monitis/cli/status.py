@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from logwatch_monitis.cli.login_output import FORMATS, Terminal
 from logwatch_monitis.cli.options import Command, config_option, format_option
 from logwatch_monitis.cli.running_agent import ask_agent
 from logwatch_monitis.cli.tables import ago, as_json, clock_time, table, write, write_records
 from logwatch_monitis.config.file import load
-from logwatch_monitis.output import FORMATS, Terminal
 from logwatch_monitis.text import counted, visible
 
 _SOURCE_COLUMNS = ("log", "state", "position", "size", "lag", "last_line", "last_login")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from logwatch_monitis.cli.login_output import Terminal
 from logwatch_monitis.cli.options import stdout
-from logwatch_monitis.output import Terminal
 from logwatch_monitis.text import csv_cell, csv_rows, pad, visible, width
 
 __all__ = ["ago", "as_json", "clock_time", "table", "write", "write_record", "write_records"]

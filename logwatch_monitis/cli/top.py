@@ -16,13 +16,13 @@ from types import FrameType
 
 import click
 
-from logwatch_monitis.cli.glance import Look, glance
+from logwatch_monitis.cli.login_output import Terminal
 from logwatch_monitis.cli.options import Command, config_option
 from logwatch_monitis.cli.running_agent import ask_agent, recent_logins
 from logwatch_monitis.cli.tables import write
+from logwatch_monitis.cli.top_screen import Look, glance
 from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.output import Terminal
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
 """Another screen without a cursor, so that what stood there before comes back in the end."""

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.grammar.kinds import addresses, hosts
 from logwatch_monitis.grammar.rules import Lane
-from logwatch_monitis.login import Login, iso_time
-from logwatch_monitis.output import json_line
+from logwatch_monitis.login import Login, iso_time, json_line
 from logwatch_monitis.scanner.header_cache import Clock, Head, as_number, as_text
 from logwatch_monitis.syslog import Minute
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from spools import SetClock
 
-from logwatch_monitis.cli.moments import parse_moment
+from logwatch_monitis.cli.dates import parse_moment
 from logwatch_monitis.config.file import parse as parse_config
 from logwatch_monitis.config.listen import parse_listen
 from logwatch_monitis.errors import (

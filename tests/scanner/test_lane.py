@@ -15,7 +15,7 @@ from logwatch_monitis.grammar import MAX_MESSAGE, interpret, load_rules
 from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.grammar.lane import make_lane
 from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
-from logwatch_monitis.output import json_line
+from logwatch_monitis.login import json_line
 from logwatch_monitis.scanner.fast_path import LOGINS, Express
 from logwatch_monitis.scanner.header_cache import Head, as_number
 from logwatch_monitis.scanner.login_id import Ordinals

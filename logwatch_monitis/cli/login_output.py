@@ -10,22 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
-from json.encoder import encode_basestring_ascii
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol, TextIO
+from typing import Any, BinaryIO, ClassVar, NamedTuple, TextIO
 
-from logwatch_monitis.login import Login, iso_time
+from logwatch_monitis.login import Login, Writer, json_line
 from logwatch_monitis.text import compact_json, csv_cell, csv_rows, cut, pad, visible, width
 
-__all__ = [
-    "FORMATS",
-    "PLAIN",
-    "JsonLines",
-    "Terminal",
-    "Writer",
-    "json_line",
-    "writer",
-]
+__all__ = ["FORMATS", "PLAIN", "JsonLines", "Terminal", "writer"]
 
 FORMATS = ("human", "json", "jsonl", "csv")
 
@@ -35,7 +25,6 @@ _TITLES = ("TIME", "USER", "HOST", "SERVICE", "KIND", "MACHINE")
 _KIND = _TITLES.index("KIND")
 _COLOURS = {"login": "32", "command": "33", "session": "36"}
 _MIN_DETAILS = 16
-_VERIFIED = '"verified":true,'
 
 
 class Terminal(NamedTuple):
@@ -81,73 +70,7 @@ def _columns(stream: TextIO) -> int:
 # -- one login -----------------------------------------------------------------------------------
 
 
-def json_line(login: Login) -> str:
-    """Return exactly ``json.dumps(login.as_dict(), separators=(",", ":"))``, three times as fast.
-
-    ASCII alone: so it is valid whatever a file name or a line holds, and inert on a terminal.
-    """
-    # Unpacking once is cheaper than an attribute look-up for every value.
-    (
-        name,
-        time,
-        user,
-        host,
-        srv,
-        kind,
-        machine,
-        program,
-        pid,
-        rule,
-        fields,
-        path,
-        offset,
-        line,
-        verified,
-        _journal,
-    ) = login
-    quote = encode_basestring_ascii
-    return (
-        f'{{"id":{quote(name)},"time":"{iso_time(time)}",'
-        f'"user_login":{quote(user)},"host":{quote(host)},'
-        f"{_origin(srv, kind, machine, program)}"
-        f'"pid":{"null" if pid is None else pid},"rule":{quote(rule)},"fields":{_fields(fields)},'
-        f'"source":{{"path":{quote(path)},"offset":{offset}}},{_VERIFIED if verified else ""}'
-        f'"line":{quote(line.decode("utf-8", "backslashreplace"))}}}'
-    )
-
-
-@lru_cache(maxsize=256)
-def _origin(srv: str, kind: str, machine: str, program: str) -> str:
-    pairs = {"srv": srv, "kind": kind, "machine": machine, "program": program}
-    return compact_json(pairs)[1:-1] + ","
-
-
-def _fields(fields: Mapping[str, Any]) -> str:
-    quote = encode_basestring_ascii
-    try:
-        pairs = [f"{quote(key)}:{quote(value)}" for key, value in fields.items()]
-    except TypeError:
-        return compact_json(dict(fields))
-    return f"{{{','.join(pairs)}}}"
-
-
 # -- many logins ---------------------------------------------------------------------------------
-
-
-class Writer(Protocol):
-    """Takes logins in their order and writes them somewhere, each batch at once.
-
-    Attributes:
-        independent: what is written of a login does not depend on those before it.
-    """
-
-    independent: ClassVar[bool]
-
-    def write(self, logins: Sequence[Login]) -> None:
-        """Write *logins* and hand them to the operating system."""
-
-    def close(self) -> None:
-        """Write what completes the output; the stream stays open."""
 
 
 def writer(form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo = UTC) -> Writer:

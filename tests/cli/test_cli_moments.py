@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from logwatch_monitis.cli.moments import parse_moment
+from logwatch_monitis.cli.dates import parse_moment
 from logwatch_monitis.errors import UsageError
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 import click
 
-from logwatch_monitis.cli.connection import Access, connect, connection_options
+from logwatch_monitis.cli.client import Access, connect, connection_options
+from logwatch_monitis.cli.login_output import FORMATS
 from logwatch_monitis.cli.options import PATH, Command, config_option, format_option, say
 from logwatch_monitis.cli.tables import write, write_record
 from logwatch_monitis.config.credentials import read_secret_file
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.errors import LockHeldError, StateError, UnreachableError, UsageError
-from logwatch_monitis.output import FORMATS
 from logwatch_monitis.text import visible
 
 __all__ = ["backup", "forget", "password"]

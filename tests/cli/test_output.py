@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.login import Login
-from logwatch_monitis.output import Terminal, json_line, writer
+from logwatch_monitis.cli.login_output import Terminal, writer
+from logwatch_monitis.login import Login, json_line
 from logwatch_monitis.text import csv_cell, visible, width
 
 ALICE = Login(

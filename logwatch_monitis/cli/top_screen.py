@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from logwatch_monitis.cli.login_output import Terminal
 from logwatch_monitis.cli.tables import ago
-from logwatch_monitis.output import Terminal
 from logwatch_monitis.text import cut, pad, visible, width
 
 __all__ = ["Look", "glance"]

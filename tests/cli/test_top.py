@@ -16,8 +16,8 @@ from commands import on_terminal, run, spawn
 from running import eventually
 
 from logwatch_monitis.agent.control import Control
-from logwatch_monitis.cli.glance import Look, glance
-from logwatch_monitis.output import PLAIN, Terminal
+from logwatch_monitis.cli.login_output import PLAIN, Terminal
+from logwatch_monitis.cli.top_screen import Look, glance
 from logwatch_monitis.text import width
 
 NOW = time.time()
