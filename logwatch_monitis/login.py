@@ -15,7 +15,7 @@ try:  # without OpenSSL, which hashlib loads beside it and which costs a short s
 except ImportError:  # a Python built without it
     from hashlib import blake2b
 
-__all__ = ["Login", "Writer", "blake2b", "iso_time", "json_line"]
+__all__ = ["Login", "LoginWriter", "blake2b", "iso_time", "json_line"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -150,7 +150,7 @@ def _fields(fields: Mapping[str, Any]) -> str:
     return f"{{{','.join(pairs)}}}"
 
 
-class Writer(Protocol):
+class LoginWriter(Protocol):
     """Takes logins in their order and writes them somewhere, each batch at once.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tail_bench import Bench
 
-from logwatch_monitis.agent.reader import Agent
+from logwatch_monitis.agent.reader import LogReader
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.login import Login
 from logwatch_monitis.sources.files.tail import Tail
@@ -54,7 +54,7 @@ class Reader:
         saved = {log: row.checkpoint for log, row in self.spool.positions().items()}
         events = bench.events.append
         self.tail = Tail([str(bench.path)], saved, clock=clock, events=events, from_start=True)
-        self.agent = Agent(
+        self.agent = LogReader(
             tail=self.tail,
             spool=self.spool,
             rules=_rules(),

@@ -146,11 +146,11 @@ class Control:
         ).start()
 
 
-def _handler(pages: Mapping[str, Page]) -> type[_Handler]:
-    return type("Handler", (_Handler,), {"pages": pages})
+def _handler(pages: Mapping[str, Page]) -> type[_ControlHandler]:
+    return type("Handler", (_ControlHandler,), {"pages": pages})
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ControlHandler(BaseHTTPRequestHandler):
     """One request, one page."""
 
     pages: Mapping[str, Page]
@@ -224,13 +224,13 @@ class _Bounded(io.RawIOBase):
         return size
 
 
-class _Server(socketserver.ThreadingMixIn):
+class _ControlServer(socketserver.ThreadingMixIn):
     """Answers a few requests at the same time, each for a short while, and says little of them."""
 
     daemon_threads = True
     request_queue_size = MOST_REQUESTS
 
-    def __init__(self, address: Any, handler: type[_Handler], events: Events) -> None:
+    def __init__(self, address: Any, handler: type[_ControlHandler], events: Events) -> None:
         self.events = events
         self._working: dict[socket.socket, None] = {}  # in order of their arrival
         self._guard = threading.Lock()
@@ -255,11 +255,11 @@ class _Server(socketserver.ThreadingMixIn):
         """Say nothing: a client that is gone, or wants too much, is no news."""
 
 
-class _UnixServer(_Server, socketserver.UnixStreamServer):
+class _UnixServer(_ControlServer, socketserver.UnixStreamServer):
     pass
 
 
-class _TcpServer(_Server, socketserver.TCPServer):
+class _TcpServer(_ControlServer, socketserver.TCPServer):
     allow_reuse_address = True
 
 

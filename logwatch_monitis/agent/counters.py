@@ -23,7 +23,7 @@ from logwatch_monitis.sources.files.events import (
 )
 from logwatch_monitis.sources.journal.events import JournalGap, JournalSuppressed
 
-__all__ = ["CountingTransport", "Histogram", "Tally"]
+__all__ = ["Counters", "CountingTransport", "Histogram"]
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LAG_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 86_400.0)
@@ -48,7 +48,7 @@ class Histogram:
         return zip(names, accumulate(self._counts), strict=True)
 
 
-class Tally:
+class Counters:
     """Takes every event and counts those that metrics tell of; may be used from any thread.
 
     Attributes:
@@ -133,26 +133,26 @@ def _reason(kind: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.removesuffix("Error")).lower()
 
 
-_COUNTED: Mapping[type[Event], Callable[[Tally, Any], None]] = {
-    FileRotated: Tally.rotated,
-    FileReplaced: Tally.rotated,
-    FileTruncated: Tally.truncated,
-    CopySkipped: Tally.skip,
-    FileGap: Tally.gap,
-    JournalGap: Tally.gap,
-    JournalSuppressed: Tally.gap,
-    LineTooLong: Tally.overlong,
-    Delivered: Tally.delivered,
-    DeliveryFailed: Tally.failed,
-    DeliveryStillFailing: Tally.failed,
-    MonitorDied: Tally.died,
+_COUNTED: Mapping[type[Event], Callable[[Counters, Any], None]] = {
+    FileRotated: Counters.rotated,
+    FileReplaced: Counters.rotated,
+    FileTruncated: Counters.truncated,
+    CopySkipped: Counters.skip,
+    FileGap: Counters.gap,
+    JournalGap: Counters.gap,
+    JournalSuppressed: Counters.gap,
+    LineTooLong: Counters.overlong,
+    Delivered: Counters.delivered,
+    DeliveryFailed: Counters.failed,
+    DeliveryStillFailing: Counters.failed,
+    MonitorDied: Counters.died,
 }
 
 
 class CountingTransport:
     """A transport whose requests are counted."""
 
-    def __init__(self, transport: Transport, tally: Tally, clock: Clock) -> None:
+    def __init__(self, transport: Transport, tally: Counters, clock: Clock) -> None:
         self._transport = transport
         self._tally = tally
         self._clock = clock

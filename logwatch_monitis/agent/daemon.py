@@ -8,17 +8,18 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from logwatch_monitis.agent.control import Control
-from logwatch_monitis.agent.counters import Tally
+from logwatch_monitis.agent.counters import Counters
 from logwatch_monitis.agent.event_log import fan_out, logs_to_journal
 from logwatch_monitis.agent.loop import Loop, Reread, Say
 from logwatch_monitis.agent.metrics import prometheus_text
-from logwatch_monitis.agent.monitor_link import Link
-from logwatch_monitis.agent.status import Account
+from logwatch_monitis.agent.monitor_link import MonitorLink
+from logwatch_monitis.agent.status import Status
 from logwatch_monitis.agent.systemd import Notifier
 from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.config.signals import Signals
-from logwatch_monitis.delivery.worker import monitor_directory, open_spool
+from logwatch_monitis.delivery.embedded import monitor_directory
+from logwatch_monitis.delivery.worker import open_spool
 from logwatch_monitis.errors import StateError
 from logwatch_monitis.interfaces import SystemClock, ThreadWaker
 from logwatch_monitis.spool import Locks, SpoolDamagedError
@@ -73,7 +74,7 @@ class _Daemon(Loop):
     def __init__(self, config: Config, logs: Sequence[str], **parts: Any) -> None:
         super().__init__(config, logs, **parts)
         self._notifier = Notifier(self._clock)
-        self._tally = Tally(self._clock)
+        self._tally = Counters(self._clock)
         self.events = fan_out(self._log, self._tally)
 
     def start(self, *, from_start: bool) -> None:
@@ -83,7 +84,7 @@ class _Daemon(Loop):
         self._stack.callback(self._spool.close)
         self._recovering = self._spool.recovered
         self.begin(self._spool, from_start=from_start or self._recovering)
-        self._account = Account(
+        self._account = Status(
             self._config,
             self._holder,
             self._spool,
@@ -94,7 +95,9 @@ class _Daemon(Loop):
         self._account.sightings = self._sightings
         self._account.tally = self._tally
         control = self._open_control()
-        self._link = Link(self._spool, control, self._clock, events=self.events, tally=self._tally)
+        self._link = MonitorLink(
+            self._spool, control, self._clock, events=self.events, tally=self._tally
+        )
         self._stack.callback(self._link.close)
         self._account.link = self._link
         self._link.open(self._config)
@@ -140,7 +143,7 @@ class _Daemon(Loop):
     def check(self, new: Config) -> None:
         """See `Loop.check`."""
         super().check(new)
-        Link.check_keys(new)
+        MonitorLink.check_keys(new)
 
     def change(self, new: Config) -> tuple[str, ...]:
         """See `Loop.change`."""

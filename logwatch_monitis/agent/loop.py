@@ -7,14 +7,14 @@ from contextlib import ExitStack, suppress
 
 from logwatch_monitis.agent.choose_sources import check_choice, is_wanted
 from logwatch_monitis.agent.event_log import LogEvents
-from logwatch_monitis.agent.reader import Agent, Sink
-from logwatch_monitis.agent.recent import Sightings
+from logwatch_monitis.agent.reader import LogReader, Sink
+from logwatch_monitis.agent.recent import RecentLines
 from logwatch_monitis.agent.reload import (
     ConfigLoaded,
     ConfigRefused,
+    LoadState,
     PatternsLoaded,
     PatternsRefused,
-    Reading,
     RestartNeeded,
     changed_keys,
     with_fixed,
@@ -52,7 +52,7 @@ class Loop:
         events: takes what happens.
     """
 
-    _agent: Agent
+    _agent: LogReader
     _tail: Tail
     _journal: Journal | None
 
@@ -83,11 +83,11 @@ class Loop:
         self._signals = signals
         self._stack = stack
         self._holder = RulesHolder(config.patterns)
-        self._sightings = Sightings(self._holder.rules)
+        self._sightings = RecentLines(self._holder.rules)
         self._log = LogEvents(level=config.log.number, form=config.log.format)
         self.events: Events = self._log
-        self.patterns = Reading(clock.now())
-        self.configuration = Reading(clock.now())
+        self.patterns = LoadState(clock.now())
+        self.configuration = LoadState(clock.now())
 
     def run(self, reread: Reread) -> None:
         """Go on until SIGTERM or SIGINT."""
@@ -118,7 +118,7 @@ class Loop:
             leave=lambda: self._signals.stop,
         )
         self._journal = self._open_journal(self._config, saved, from_start=from_start)
-        self._agent = Agent(
+        self._agent = LogReader(
             tail=self._tail,
             journal=self._journal,
             spool=sink,

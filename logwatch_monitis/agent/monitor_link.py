@@ -5,27 +5,27 @@ from __future__ import annotations
 from contextlib import suppress
 
 from logwatch_monitis.agent.control import Control
-from logwatch_monitis.agent.counters import CountingTransport, Tally
+from logwatch_monitis.agent.counters import Counters, CountingTransport
 from logwatch_monitis.agent.reload import changed_keys
 from logwatch_monitis.config.credentials import Secret, read_secret_file
 from logwatch_monitis.config.listen import parse_listen
 from logwatch_monitis.config.model import EMBEDDED, Config, Reload
 from logwatch_monitis.delivery import DeliveryStatus
-from logwatch_monitis.delivery.embedded import Embedded
-from logwatch_monitis.delivery.liveness import Pulse, PulsingTransport
-from logwatch_monitis.delivery.worker import PORTS_TRIED, Sender, embedded_client, remote_client
+from logwatch_monitis.delivery.embedded import PORTS_TRIED, Embedded
+from logwatch_monitis.delivery.liveness import Liveness, LivenessTransport
+from logwatch_monitis.delivery.worker import DeliveryThread, embedded_client, remote_client
 from logwatch_monitis.errors import LogwatchError, SetupError
 from logwatch_monitis.interfaces import Clock, Events, Transport
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.spool import Spool
 
-__all__ = ["Link"]
+__all__ = ["MonitorLink"]
 
 Secrets = dict[str, Secret]
 """What stands in files that the configuration names, by the key that names the file."""
 
 
-class Link:
+class MonitorLink:
     """Delivers to one monitor, and from `change` on to another, while the agent reads on.
 
     With the embedded monitor the configured address is that one's; with any other, health and
@@ -33,7 +33,7 @@ class Link:
     """
 
     def __init__(
-        self, spool: Spool, control: Control, clock: Clock, *, events: Events, tally: Tally
+        self, spool: Spool, control: Control, clock: Clock, *, events: Events, tally: Counters
     ) -> None:
         """Prepare; `open` starts it."""
         self._spool = spool
@@ -41,9 +41,9 @@ class Link:
         self._clock = clock
         self._events = events
         self._tally = tally
-        self._pulse = Pulse(clock)
+        self._pulse = Liveness(clock)
         self._embedded: Embedded | None = None
-        self._sender: Sender | None = None
+        self._sender: DeliveryThread | None = None
 
     def open(self, config: Config) -> None:
         """Start what is needed and deliver.
@@ -126,7 +126,7 @@ class Link:
         return self._embedded.url if self._embedded else ""
 
     def _begin(self, config: Config, client: MonitisClient) -> None:
-        self._sender = Sender(
+        self._sender = DeliveryThread(
             config, self._spool, client, self._clock, self._events, pulse=self._pulse
         )
         self._sender.start()
@@ -176,7 +176,7 @@ class Link:
 
     def _around(self, transport: Transport) -> Transport:
         counted = CountingTransport(transport, self._tally, self._clock)
-        return PulsingTransport(counted, self._pulse)
+        return LivenessTransport(counted, self._pulse)
 
 
 def _secrets(config: Config) -> Secrets:

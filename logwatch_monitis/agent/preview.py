@@ -9,7 +9,7 @@ from logwatch_monitis.agent.loop import Loop, Reread, Say
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.interfaces import Clock, Events, SystemClock, ThreadWaker
-from logwatch_monitis.login import Login, Writer
+from logwatch_monitis.login import Login, LoginWriter
 from logwatch_monitis.spool import Limits, Position, Spool
 
 __all__ = ["print_logins"]
@@ -21,7 +21,7 @@ def print_logins(
     reread: Reread,
     logs: Sequence[str] = (),
     from_start: bool = False,
-    writer: Writer,
+    writer: LoginWriter,
     say: Say,
 ) -> int:
     """Print the logins that ``run`` would send on a machine new to it, until SIGTERM or SIGINT.
@@ -56,7 +56,7 @@ def print_logins(
 class _Printer:
     """Takes logins as a spool does, and prints those that a spool would hand on to the monitor."""
 
-    def __init__(self, config: Config, writer: Writer, clock: Clock, events: Events) -> None:
+    def __init__(self, config: Config, writer: LoginWriter, clock: Clock, events: Events) -> None:
         self._writer = writer
         limits = Limits(seen_days=config.spool.seen_days)
         self._spool = Spool.in_memory(clock=clock, events=events, limits=limits)

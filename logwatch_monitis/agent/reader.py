@@ -30,7 +30,7 @@ from logwatch_monitis.spool.duplicates import WITHIN_US, key_of
 from logwatch_monitis.syslog import Timeline
 from logwatch_monitis.syslog.years import file_years
 
-__all__ = ["Agent", "ReadingPaused", "ReadingResumed", "Sink"]
+__all__ = ["LogReader", "ReadingPaused", "ReadingResumed", "Sink"]
 
 TOGETHER_S = 0.05
 """Logins found within this time are committed together: a commit waits for the disk three times."""
@@ -78,7 +78,7 @@ class ReadingResumed(Event):
 
 
 @dataclass(slots=True)
-class _Held:
+class _Uncommitted:
     """What has been read and is not yet in the spool; *since* when (of the monotonic clock)."""
 
     logins: list[Login] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _Held:
     since: float = 0.0
 
 
-class Agent:
+class LogReader:
     """Reads all logs, once per `step`, and commits logins and positions together.
 
     A login is in the spool before the position behind it is: both go into one transaction. When
@@ -137,7 +137,7 @@ class Agent:
         self._seen = seen
         self._leave = leave
         self._ordinals = {log: row.ordinals for log, row in spool.positions().items()}
-        self._held = _Held()
+        self._held = _Uncommitted()
         self._paused = False
         self._positions_at = clock.monotonic()
         self._told: deque[int | None] = deque(maxlen=_TOLD_KEPT)
@@ -372,7 +372,7 @@ class Agent:
         except StateError as error:
             self._pause(error)
             return False
-        self._held = _Held()
+        self._held = _Uncommitted()
         self._positions_at = self._clock.monotonic()
         if self._paused:
             self._paused = False

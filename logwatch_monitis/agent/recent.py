@@ -10,7 +10,7 @@ from logwatch_monitis.grammar import RuleSet
 from logwatch_monitis.login import Login
 from logwatch_monitis.scanner.literal_search import make_search
 
-__all__ = ["RECENT", "Sightings"]
+__all__ = ["RECENT", "RecentLines"]
 
 RECENT = 100
 """Logins kept for ``top``."""
@@ -18,7 +18,7 @@ _LONGEST = 200
 """Characters kept of each value, so that the kept logins have a size."""
 
 
-class Sightings:
+class RecentLines:
     """Looks at every block that the agent reads. Memory is bounded, whatever stands in the logs.
 
     A line belongs to a program if the program's tag stands in it (`` sshd[`` or `` sshd:``); that

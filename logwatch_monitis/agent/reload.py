@@ -13,9 +13,9 @@ from logwatch_monitis.interfaces import Event
 __all__ = [
     "ConfigLoaded",
     "ConfigRefused",
+    "LoadState",
     "PatternsLoaded",
     "PatternsRefused",
-    "Reading",
     "RestartNeeded",
     "changed_keys",
     "with_fixed",
@@ -90,7 +90,7 @@ class RestartNeeded(Event):
 
 
 @dataclass(slots=True)
-class Reading:
+class LoadState:
     """How the reading of some files went.
 
     Attributes:

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from logwatch_monitis._version import VERSION
-from logwatch_monitis.agent.counters import Tally
-from logwatch_monitis.agent.monitor_link import Link
-from logwatch_monitis.agent.reader import Agent
-from logwatch_monitis.agent.recent import Sightings
-from logwatch_monitis.agent.reload import Reading
+from logwatch_monitis.agent.counters import Counters
+from logwatch_monitis.agent.monitor_link import MonitorLink
+from logwatch_monitis.agent.reader import LogReader
+from logwatch_monitis.agent.recent import RecentLines
+from logwatch_monitis.agent.reload import LoadState
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import NotPermittedError
 from logwatch_monitis.grammar.load import RulesHolder
@@ -24,7 +24,7 @@ from logwatch_monitis.sources.permissions import permission_hint
 from logwatch_monitis.spool import Spool, Summary
 from logwatch_monitis.text import visible
 
-__all__ = ["Account", "about", "refuse_denied"]
+__all__ = ["Status", "about", "refuse_denied"]
 
 _DENIED = "ermission denied"
 
@@ -89,7 +89,7 @@ def _remedy(source: SourceStatus) -> str:
     return f"; name its files, as {source.log}/*.log" if "directory" in source.detail else ""
 
 
-class Account:
+class Status:
     """Puts together what the parts of a running agent know.
 
     Attributes:
@@ -102,10 +102,10 @@ class Account:
         configuration: how the last reading of the configuration went.
     """
 
-    agent: Agent
-    link: Link
-    sightings: Sightings
-    tally: Tally
+    agent: LogReader
+    link: MonitorLink
+    sightings: RecentLines
+    tally: Counters
 
     def __init__(
         self,
@@ -113,8 +113,8 @@ class Account:
         holder: RulesHolder,
         spool: Spool,
         *,
-        patterns: Reading,
-        configuration: Reading,
+        patterns: LoadState,
+        configuration: LoadState,
     ) -> None:
         """Account for an agent that has just read configuration and pattern files."""
         self.config = config

@@ -13,19 +13,19 @@ import click
 
 from logwatch_monitis.cli.login_output import FORMATS
 from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, format_option, say
-from logwatch_monitis.cli.scan import Reading, exit_code, reading_options
+from logwatch_monitis.cli.scan import ScanOptions, exit_code, reading_options
 from logwatch_monitis.cli.summary import reading_summary
 from logwatch_monitis.cli.tables import write_records
 from logwatch_monitis.config import model as config
 from logwatch_monitis.config.file import load
 from logwatch_monitis.errors import UsageError
-from logwatch_monitis.history.reader import History, Log, Piece, gather, group
+from logwatch_monitis.history.reader import History, LogCopies, Piece, gather, group
 from logwatch_monitis.history.workers import few_cycles
 from logwatch_monitis.login import Login
 from logwatch_monitis.text import visible
 
 if TYPE_CHECKING:
-    from logwatch_monitis.history.backfill import Progress, Tally
+    from logwatch_monitis.history.backfill import BackfillResult, Progress
 
 Wanted = Callable[[Login], bool]
 
@@ -60,7 +60,7 @@ def command(
     """
     if form and not dry_run:
         raise UsageError("--format is for --dry-run: nothing else is printed")
-    reading = Reading(**options)
+    reading = ScanOptions(**options)
     configuration = load(config_path)
     history = reading.history(configuration)
     history.partial = False
@@ -90,11 +90,11 @@ class _Run:
         self._complete = False
         self.refused = 0
 
-    def count(self, logs: Sequence[Log], wanted: Wanted | None, form: str) -> None:
+    def count(self, logs: Sequence[LogCopies], wanted: Wanted | None, form: str) -> None:
         """Count the logins, and print how many there are."""
-        from logwatch_monitis.history.backfill import Tally, read
+        from logwatch_monitis.history.backfill import BackfillResult, read
 
-        tally, ignore = Tally(), self._configuration.ignore
+        tally, ignore = BackfillResult(), self._configuration.ignore
 
         def take(piece: Piece) -> None:
             tally.keep(tally.add(piece, wanted), ignore)
@@ -110,7 +110,7 @@ class _Run:
         finally:
             self.tell(tally)
 
-    def send(self, logs: Sequence[Log], wanted: Wanted | None) -> None:
+    def send(self, logs: Sequence[LogCopies], wanted: Wanted | None) -> None:
         """Send the logins."""
         from logwatch_monitis.agent.event_log import LogEvents
         from logwatch_monitis.history.backfill import AGAIN, Backfill, Silent, stays
@@ -119,10 +119,10 @@ class _Run:
         events = LogEvents(level=logging.WARNING)
         show: AbstractContextManager[Progress] = nullcontext(Silent())
         if sys.stderr.isatty() and not self._quiet:
-            from logwatch_monitis.cli.progress import Above, Bars
+            from logwatch_monitis.cli.progress import Above, ProgressBars
 
             events = LogEvents(Above(), logging.WARNING)
-            show = Bars(file for log in logs for file in log.files)
+            show = ProgressBars(file for log in logs for file in log.files)
         work = Backfill(self._configuration, self._history, clock=SystemClock(), events=events)
         try:
             with ExitStack() as stack:
@@ -136,7 +136,7 @@ class _Run:
             raise
         self.refused = work.tally.refused
 
-    def tell(self, tally: Tally | None = None, *, outcome: bool = False) -> None:
+    def tell(self, tally: BackfillResult | None = None, *, outcome: bool = False) -> None:
         """Say what could not be read, and what there was."""
         for failure in self._history.failures:
             say(f"{PROGRAM}: {visible(failure.message)}")
@@ -148,7 +148,7 @@ class _Run:
             say(_outcome(tally, seconds))
 
 
-def _outcome(tally: Tally, seconds: float) -> str:
+def _outcome(tally: BackfillResult, seconds: float) -> str:
     """Return what became of the logins."""
     sent = f"{tally.sent} sent"
     if tally.sent > _MANY and seconds > 0:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, BinaryIO, ClassVar, NamedTuple, TextIO
 
-from logwatch_monitis.login import Login, Writer, json_line
+from logwatch_monitis.login import Login, LoginWriter, json_line
 from logwatch_monitis.text import compact_json, csv_cell, csv_rows, cut, pad, visible, width
 
 __all__ = ["FORMATS", "PLAIN", "JsonLines", "Terminal", "writer"]
@@ -73,7 +73,9 @@ def _columns(stream: TextIO) -> int:
 # -- many logins ---------------------------------------------------------------------------------
 
 
-def writer(form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo = UTC) -> Writer:
+def writer(
+    form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo = UTC
+) -> LoginWriter:
     """Return the writer for one of `FORMATS`.
 
     Args:
@@ -84,7 +86,7 @@ def writer(form: str, sink: BinaryIO, terminal: Terminal = PLAIN, zone: tzinfo =
     """
     if form == "human":
         return _Human(sink, terminal, zone)
-    makers: dict[str, Callable[[BinaryIO], Writer]] = {
+    makers: dict[str, Callable[[BinaryIO], LoginWriter]] = {
         "jsonl": JsonLines,
         "json": _JsonArray,
         "csv": _Csv,
@@ -101,7 +103,7 @@ class JsonLines:
         self._sink = sink
 
     def write(self, logins: Sequence[Login]) -> None:
-        """See `Writer.write`."""
+        """See `LoginWriter.write`."""
         self.write_rows([f"{json_line(login)}\n" for login in logins])
 
     def write_rows(self, rows: Sequence[str]) -> None:
@@ -111,7 +113,7 @@ class JsonLines:
             self._sink.flush()
 
     def close(self) -> None:
-        """See `Writer.close`."""
+        """See `LoginWriter.close`."""
         self._sink.flush()
 
 

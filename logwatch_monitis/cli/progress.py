@@ -16,7 +16,7 @@ from tqdm import tqdm
 from logwatch_monitis.history.reader import HistoryFile
 from logwatch_monitis.sources.blocks import STDIN
 
-__all__ = ["Above", "Bars"]
+__all__ = ["Above", "ProgressBars"]
 
 _RATIO = 10
 """How much logs usually shrink: where in a compressed file one is, only its end tells."""
@@ -33,7 +33,7 @@ class Above(io.StringIO):
         return len(text)
 
 
-class Bars:
+class ProgressBars:
     """Two bars: bytes of the files as they lie on the disk, and logins sent."""
 
     def __init__(self, files: Iterable[HistoryFile]) -> None:
@@ -89,9 +89,9 @@ class Bars:
         self._sent.total = total
         self._sent.update(logins - self._sent.n)
 
-    def _bar(self, name: str, total: int | None, unit: str) -> _Bar:
+    def _bar(self, name: str, total: int | None, unit: str) -> _ProgressBar:
         form = "{desc} {percentage:3.0f}% {rate_fmt} {remaining}{postfix}" if self._narrow else None
-        bar = _Bar(
+        bar = _ProgressBar(
             desc=name,
             total=total,
             unit=unit,
@@ -111,7 +111,7 @@ class Bars:
         self._read.update(self._before + self._done - self._read.n)
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
+class _ProgressBar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0  # its thread would do no good: what is slow here is told of all the time
 
 

@@ -29,9 +29,9 @@ from logwatch_monitis.config.file import load
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import NotPermittedError, SetupError, UsageError
 from logwatch_monitis.grammar import load_rules
-from logwatch_monitis.history.reader import Failure, History, Log, Piece, gather, group
+from logwatch_monitis.history.reader import Failure, History, LogCopies, Piece, gather, group
 from logwatch_monitis.history.workers import few_cycles
-from logwatch_monitis.login import Login, Writer
+from logwatch_monitis.login import Login, LoginWriter
 from logwatch_monitis.syslog import local_zone
 from logwatch_monitis.text import visible
 
@@ -72,7 +72,7 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ScanOptions:
     """What the options of `reading_options` said."""
 
     since: str | None = None
@@ -168,7 +168,7 @@ def command(
     first. The options that select may be repeated; a file that cannot be read is named, and the
     exit code is 1.
     """
-    reading = Reading(**options)
+    reading = ScanOptions(**options)
     configuration = load(config_path)
     history = reading.history(configuration)
     wanted = reading.filter(history)
@@ -201,7 +201,7 @@ class _Scan:
     """One run: what it reads with, where it writes, what it has seen."""
 
     history: History
-    out: Writer
+    out: LoginWriter
     wanted: Callable[[Login], bool] | None
     outlet: _Outlet
     services: Counter[str] = field(default_factory=Counter)
@@ -214,7 +214,7 @@ class _Scan:
         """See `logwatch_monitis.history.workers.Taker`."""
         return self.out.independent
 
-    def read(self, logs: Sequence[Log], jobs: int) -> None:
+    def read(self, logs: Sequence[LogCopies], jobs: int) -> None:
         """Write the logins of *logs*, and what could not be read of them."""
         self.complain()
         if jobs > 1:
@@ -272,7 +272,7 @@ class _Scan:
         return reading_summary(services, self.files, self.history.counts, seconds)
 
 
-def exit_code(failures: Sequence[Failure], logs: Sequence[Log]) -> int:
+def exit_code(failures: Sequence[Failure], logs: Sequence[LogCopies]) -> int:
     """Return 77 if no file at all was permitted, 1 if some could not be read, else 0."""
     if failures and not logs and all(failure.denied for failure in failures):
         return NotPermittedError.exit_code

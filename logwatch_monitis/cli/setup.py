@@ -15,7 +15,7 @@ from logwatch_monitis.cli.options import PATH, PROGRAM, Command, config_option, 
 from logwatch_monitis.config import install as installing
 from logwatch_monitis.config.credentials import Credential, Secret, read_secret_file
 from logwatch_monitis.config.file import load
-from logwatch_monitis.config.install import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, Wanted
+from logwatch_monitis.config.install import API_KEY, CONFIG, SECRET_KEY, UNIT, Tree, WantedFile
 from logwatch_monitis.config.model import DEFAULT_FILES, EMBEDDED, Config
 from logwatch_monitis.config.small_files import read_small
 from logwatch_monitis.errors import LogwatchError, NotPermittedError, UnreachableError, UsageError
@@ -149,12 +149,12 @@ def _try(url: str, keys: tuple[Secret, Secret]) -> None:
 
 
 def _install(tree: Tree, choice: _Choice, program: str, *, running: bool) -> int:
-    wanted = [Wanted(CONFIG, choice.text)]
+    wanted = [WantedFile(CONFIG, choice.text)]
     if choice.keys:
         named = zip((API_KEY, SECRET_KEY), choice.keys, strict=True)
         wanted += [installing.key_file(path, key) for path, key in named]
     if not installing.is_packaged(tree):
-        wanted.append(Wanted(UNIT, installing.unit_text(program).encode()))
+        wanted.append(WantedFile(UNIT, installing.unit_text(program).encode()))
     done = tree.install(wanted)
     for path in done.changed:
         tell(f"wrote {tree.path(path)}")

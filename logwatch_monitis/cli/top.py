@@ -76,7 +76,7 @@ def _look(directory: Path) -> Look:
         return Look(time.time(), {}, (), error.message)
 
 
-def _follow(directory: Path, interval: float, look: Look, keys: _Keys) -> None:
+def _follow(directory: Path, interval: float, look: Look, keys: _Keyboard) -> None:
     """Draw again and again until somebody has seen enough."""
     before, paused, due = None, False, time.monotonic() + interval
     while True:
@@ -97,7 +97,7 @@ def _draw(lines: list[str]) -> None:
     write("\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in lines) + "\x1b[J")
 
 
-class _Keys:
+class _Keyboard:
     """What the keyboard says, and that the window has another size now."""
 
     def __init__(self) -> None:
@@ -126,9 +126,9 @@ class _Keys:
 
 
 @contextmanager
-def _screen() -> Iterator[_Keys]:
+def _screen() -> Iterator[_Keyboard]:
     """Take over the terminal, and give it back as it was, however this ends."""
-    keys = _Keys()
+    keys = _Keyboard()
     keyboard = sys.stdin.fileno() if sys.stdin.isatty() else None
     mode = termios.tcgetattr(keyboard) if keyboard is not None else None
     former = signal.signal(signal.SIGWINCH, keys.resized)

@@ -15,8 +15,8 @@ from logwatch_monitis.config.model import (
     Config,
     Ignore,
     Keep,
-    Log,
-    Monitor,
+    LogConfig,
+    MonitorConfig,
     Sources,
     SpoolLimits,
 )
@@ -65,12 +65,12 @@ def _section(document: Document, node: Node, readers: Mapping[str, Reader]) -> d
     return {key: readers[key](document, value) for key, value in entries.items()}
 
 
-def _monitor(document: Document, node: Node) -> Monitor:
+def _monitor(document: Document, node: Node) -> MonitorConfig:
     values = _section(document, node, _MONITOR)
     api_key, api_key_file = values.pop("api_key", ""), values.pop("api_key_file", "")
     if api_key and api_key_file:
         document.problem(node.keys["api_key"], "api_key and api_key_file exclude each other")
-    return Monitor(
+    return MonitorConfig(
         api_key=Credential("api-key", Secret(api_key) if api_key else None, api_key_file),
         secret_key=Credential("secret-key", file=values.pop("secret_key_file", "")),
         **values,
@@ -99,8 +99,8 @@ def _spool(document: Document, node: Node) -> SpoolLimits:
     return SpoolLimits(**_section(document, node, _SPOOL))
 
 
-def _log(document: Document, node: Node) -> Log:
-    return Log(**_section(document, node, _LOG))
+def _log(document: Document, node: Node) -> LogConfig:
+    return LogConfig(**_section(document, node, _LOG))
 
 
 def _files(document: Document, node: Node) -> tuple[str, ...]:

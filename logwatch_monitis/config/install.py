@@ -37,7 +37,7 @@ __all__ = [
     "SECRET_KEY",
     "UNIT",
     "Tree",
-    "Wanted",
+    "WantedFile",
     "Written",
     "configuration_text",
     "has_systemd",
@@ -70,7 +70,7 @@ _PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedFile:
     """A file as it shall be; *path* counts from the root of the tree."""
 
     path: str
@@ -107,7 +107,7 @@ class Tree:
             return True
         return False
 
-    def install(self, wanted: Iterable[Wanted]) -> Written:
+    def install(self, wanted: Iterable[WantedFile]) -> Written:
         """Write what is missing or has become old; leave what a person wrote or edited.
 
         Raises:
@@ -194,9 +194,9 @@ class Tree:
 
     def _write_record(self, record: dict[str, str]) -> None:
         data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
-        self._write(Wanted(_RECORD, data, FILE_MODE))
+        self._write(WantedFile(_RECORD, data, FILE_MODE))
 
-    def _write(self, file: Wanted) -> None:
+    def _write(self, file: WantedFile) -> None:
         """Put a file in its place at once, never open to others for a moment."""
         with self._beside(file.path, make=True) as (directory, last):
             write_in(directory, last, file.data, file.mode, give=False)
@@ -323,6 +323,6 @@ def _systemctl(*words: str) -> str:
     return str(printed)
 
 
-def key_file(path: str, key: Secret) -> Wanted:
+def key_file(path: str, key: Secret) -> WantedFile:
     """Return the file of a key, for its owner alone."""
-    return Wanted(path, key.reveal().encode() + b"\n", FILE_MODE)
+    return WantedFile(path, key.reveal().encode() + b"\n", FILE_MODE)

@@ -21,8 +21,8 @@ __all__ = [
     "Config",
     "Ignore",
     "Keep",
-    "Log",
-    "Monitor",
+    "LogConfig",
+    "MonitorConfig",
     "ReadProof",
     "Reload",
     "Setting",
@@ -64,7 +64,7 @@ _NO_KEY: Mapping[str, Any] = {"reload": Reload.NO_KEY}
 
 
 @dataclass(frozen=True, slots=True)
-class Monitor:
+class MonitorConfig:
     """The custom monitor that the logins go to.
 
     Attributes:
@@ -132,7 +132,7 @@ class SpoolLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogConfig:
     """What the agent writes to standard error.
 
     Attributes:
@@ -184,7 +184,7 @@ class Config:
     """
 
     path: str = field(default="", metadata=_NO_KEY)
-    monitor: Monitor = field(default_factory=Monitor)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
     sources: Sources = field(default_factory=Sources)
     patterns: tuple[Path, ...] = field(
         default=(DEFAULT_PATTERNS,), metadata={**_AT_ONCE, "key": "patterns.directories"}
@@ -200,7 +200,7 @@ class Config:
     timestamp_window: Window = field(default="15m", metadata=_MONITOR)
     spool: SpoolLimits = field(default_factory=SpoolLimits)
     retention: Keep = field(default_factory=Keep)
-    log: Log = field(default_factory=Log)
+    log: LogConfig = field(default_factory=LogConfig)
 
     @property
     def state_directory(self) -> Path:

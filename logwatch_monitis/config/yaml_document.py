@@ -19,7 +19,7 @@ import yaml
 
 from logwatch_monitis.errors import DocumentError, Problem, suggest
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "Document", "Node", "Text"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "Document", "Node", "ScalarLine"]
 
 MAX_BYTES = 1 << 20
 """A larger document is refused unread; ours are a few kilobytes."""
@@ -77,7 +77,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ScalarLine:
     """One line of a scalar: character *i* of *value* stands at ``columns[i]`` of line *line*."""
 
     value: str
@@ -127,10 +127,18 @@ class Document:
             raise DocumentError(sorted(self.problems, key=lambda p: (p.line, p.column)))
 
     def problem(
-        self, place: Node | Text, message: str, hint: str = "", *, start: int = 0, length: int = 0
+        self,
+        place: Node | ScalarLine,
+        message: str,
+        hint: str = "",
+        *,
+        start: int = 0,
+        length: int = 0,
     ) -> Problem:
         """Note and return one problem: at *place*, or at *length* characters from its *start*."""
-        column, width = place.span(start, length) if isinstance(place, Text) else _extent(place)
+        column, width = (
+            place.span(start, length) if isinstance(place, ScalarLine) else _extent(place)
+        )
         excerpt = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
         found = Problem(self.path, place.line, column, message, excerpt, width, hint)
         self.problems.append(found)
@@ -195,7 +203,7 @@ class Document:
         """Return a mapping of any keys to texts."""
         return {key: self.string(value) for key, value in self.mapping(node).items()}
 
-    def texts(self, node: Node) -> list[Text]:
+    def texts(self, node: Node) -> list[ScalarLine]:
         """Return the lines of a ``|`` block that are not blank, or the one line of another scalar.
 
         A comment behind plain text is a problem here: it is hardly ever meant as one.
@@ -215,22 +223,22 @@ class Document:
         self.string(node)
         return [text]
 
-    def _block(self, node: Node) -> Iterator[Text]:
+    def _block(self, node: Node) -> Iterator[ScalarLine]:
         for number, value in enumerate(node.text.split("\n"), node.line + 1):
             if value:
                 column = len(self.lines[number - 1]) - len(value) + 1
-                yield Text(value, number, range(column, column + len(value) + 1))
+                yield ScalarLine(value, number, range(column, column + len(value) + 1))
 
-    def _single(self, node: Node) -> Text | None:
+    def _single(self, node: Node) -> ScalarLine | None:
         if node.end[0] != node.line or node.style == ">":
             return None
         if not node.style:
             columns: Sequence[int] = range(node.column, node.column + len(node.text) + 1)
-            return Text(node.text, node.line, columns)
+            return ScalarLine(node.text, node.line, columns)
         raw = self.lines[node.line - 1][node.column : node.end[1] - 2]
         pattern = _DOUBLE if node.style == '"' else _SINGLE
         columns = [node.column + 1 + found.start() for found in pattern.finditer(raw)]
-        return Text(node.text, node.line, [*columns, node.column + 1 + len(raw)])
+        return ScalarLine(node.text, node.line, [*columns, node.column + 1 + len(raw)])
 
     def _is(self, node: Node, kind: str) -> bool:
         if node.kind == kind:

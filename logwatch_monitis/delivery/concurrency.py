@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock
 
-__all__ = ["LANES", "Lanes"]
+__all__ = ["LANES", "ConcurrentSender"]
 
 LANES = 8
 SLOW_SECONDS = 0.005
@@ -19,13 +19,13 @@ _WEIGHT = 0.2
 T = TypeVar("T")
 
 
-class _Outcome(NamedTuple):
+class _SendOutcome(NamedTuple):
     started: bool
     seconds: float = 0.0
     error: LogwatchError | None = None
 
 
-class Lanes:
+class ConcurrentSender:
     """Does the same work for several items, in several threads if one item takes long.
 
     With answers that come at once, as over loopback, threads only hinder each other; from
@@ -48,7 +48,7 @@ class Lanes:
         After the first error, or after `halt`, no further item is started; those are not yielded.
         """
         self._halted = False
-        left, flying = deque(items), dict[Future[_Outcome], T]()
+        left, flying = deque(items), dict[Future[_SendOutcome], T]()
         while (left and not self._halted) or flying:
             if flying or (self._is_slow and len(left) > 1):
                 done = self._in_threads(work, left, flying)
@@ -74,8 +74,8 @@ class Lanes:
         return self._pace >= SLOW_SECONDS and self._number > 1
 
     def _in_threads(
-        self, work: Callable[[T], None], left: deque[T], flying: dict[Future[_Outcome], T]
-    ) -> list[tuple[T, _Outcome]]:
+        self, work: Callable[[T], None], left: deque[T], flying: dict[Future[_SendOutcome], T]
+    ) -> list[tuple[T, _SendOutcome]]:
         """Start as many as there are threads, as long as that pays; return what is done first."""
         self._threads = self._threads or ThreadPoolExecutor(self._number, "delivery")
         while left and self._is_slow and not self._halted and len(flying) < self._number:
@@ -84,9 +84,9 @@ class Lanes:
         done, _ = wait(flying, return_when=FIRST_COMPLETED)
         return [(flying.pop(future), future.result()) for future in done]
 
-    def _do(self, work: Callable[[T], None], item: T) -> _Outcome:
+    def _do(self, work: Callable[[T], None], item: T) -> _SendOutcome:
         if self._halted:
-            return _Outcome(started=False)
+            return _SendOutcome(started=False)
         began = self._clock.monotonic()
         error = None
         try:
@@ -94,4 +94,4 @@ class Lanes:
         except LogwatchError as fault:
             error = fault
             self._halted = True
-        return _Outcome(True, self._clock.monotonic() - began, error)
+        return _SendOutcome(True, self._clock.monotonic() - began, error)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from logwatch_monitis.delivery.backoff import Backoff
-from logwatch_monitis.delivery.concurrency import Lanes
+from logwatch_monitis.delivery.concurrency import ConcurrentSender
 from logwatch_monitis.delivery.destination import Outbox, Target, TargetFinder
 from logwatch_monitis.delivery.events import (
     DeadLettered,
@@ -35,7 +35,7 @@ from logwatch_monitis.protocol.errors import (
     may_lie_in_content,
 )
 from logwatch_monitis.protocol.extensions import MAX_BATCH, Result
-from logwatch_monitis.spool import Entry
+from logwatch_monitis.spool import OutboxEntry
 
 __all__ = ["Deliverer"]
 
@@ -101,8 +101,11 @@ class Deliverer:
         self._events = events
         self._agent = agent
         self._finder = TargetFinder(client, target, spool, events)
-        self._lanes = Lanes(clock)
-        self._batch_lanes, self._one_lane = Lanes(clock, BATCHES_TOGETHER), Lanes(clock, 1)
+        self._lanes = ConcurrentSender(clock)
+        self._batch_lanes, self._one_lane = (
+            ConcurrentSender(clock, BATCHES_TOGETHER),
+            ConcurrentSender(clock, 1),
+        )
         self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()
@@ -112,7 +115,7 @@ class Deliverer:
         self._next_batch = 1
         self._held = HeldLogins(clock)
         self._looked_again = False
-        self._unmarked: list[Entry] = []
+        self._unmarked: list[OutboxEntry] = []
         self._marked_at = 0.0
         self._since_tidy = 0
         self._recovered = False
@@ -207,7 +210,7 @@ class Deliverer:
         self._put_judged_aside()
         return 0.0 if tried else self._held.wait(min(rest, IDLE_SECONDS))
 
-    def _waiting(self) -> list[Entry]:
+    def _waiting(self) -> list[OutboxEntry]:
         """Return what is next, beside the logins that are held."""
         batches = self._client.ours and self._batch > 1
         limit = BATCHES_AT_ONCE * MAX_BATCH if batches else PLAIN_AT_ONCE
@@ -217,7 +220,7 @@ class Deliverer:
             self._held.keep(waiting)
         return waiting
 
-    def _send_batches(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+    def _send_batches(self, monitor_id: str, entries: Sequence[OutboxEntry]) -> None:
         """Send what there is for a while, then mark it: a mark waits for the disk several times.
 
         What was sent and not marked when this process is killed is sent again; our monitor knows it
@@ -252,7 +255,7 @@ class Deliverer:
         if failures:
             raise failures[0]
 
-    def _send_batch(self, monitor_id: str, entries: Sequence[Entry]) -> None:
+    def _send_batch(self, monitor_id: str, entries: Sequence[OutboxEntry]) -> None:
         try:
             self._client.add_results(monitor_id, [self._result(entry) for entry in entries])
         except ValueError as error:
@@ -263,8 +266,8 @@ class Deliverer:
         self._batch = min(max(self._batch * 2, self._next_batch), MAX_BATCH)
         self._next_batch = 1
 
-    def _send_plain(self, monitor_id: str, entries: Sequence[Entry]) -> None:
-        failures: list[tuple[Entry, LogwatchError]] = []
+    def _send_plain(self, monitor_id: str, entries: Sequence[OutboxEntry]) -> None:
+        failures: list[tuple[OutboxEntry, LogwatchError]] = []
         for entry, error in self._lanes.each(partial(self._send_one, monitor_id), entries):
             if error:
                 failures.append((entry, error))
@@ -276,7 +279,7 @@ class Deliverer:
         else:
             self._grow()
 
-    def _send_one(self, monitor_id: str, entry: Entry) -> None:
+    def _send_one(self, monitor_id: str, entry: OutboxEntry) -> None:
         if self._client.ours is None:
             # Without its id, our own monitor would not know the result again.
             monitor_id = self._finder.find()
@@ -289,7 +292,7 @@ class Deliverer:
             raise
         self._notes.take(entry)
 
-    def _result(self, entry: Entry) -> Result:
+    def _result(self, entry: OutboxEntry) -> Result:
         values = {"user_login": entry.user, "host": entry.host, "srv": entry.srv}
         additional = {
             "id": entry.id,
@@ -301,7 +304,7 @@ class Deliverer:
         }
         return Result(entry.time_us // 1000, values, additional)
 
-    def _weigh(self, monitor_id: str, entry: Entry, error: LogwatchError) -> None:
+    def _weigh(self, monitor_id: str, entry: OutboxEntry, error: LogwatchError) -> None:
         """Find out whether the entry is to blame or the monitor: let others go past it.
 
         Raises:
@@ -327,7 +330,7 @@ class Deliverer:
                 return
         raise error.cause
 
-    def _try_held(self, monitor_id: str, waiting: Sequence[Entry]) -> bool:
+    def _try_held(self, monitor_id: str, waiting: Sequence[OutboxEntry]) -> bool:
         """Try a held login once more; tell whether there was one to be tried."""
         entry = self._held.next(waiting)
         if entry is None:
@@ -365,7 +368,7 @@ class Deliverer:
             self._unmarked += self._notes.found(self._spool.due(MAX_BATCH))
             self._recovered = True
 
-    def _passed(self, entry: Entry) -> bool:
+    def _passed(self, entry: OutboxEntry) -> bool:
         """Remember that the monitor has an entry, and mark what has gathered for a while.
 
         Returns:
@@ -433,7 +436,7 @@ class Deliverer:
         return isinstance(error, _PASSING) or unclear
 
 
-def _growing(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+def _growing(entries: Sequence[OutboxEntry], size: int) -> Iterator[Sequence[OutboxEntry]]:
     """Yield the entries in batches, the first of *size*, each of twice the last one's."""
     start = 0
     while start < len(entries):

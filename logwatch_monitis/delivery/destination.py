@@ -10,10 +10,10 @@ from typing import Protocol
 
 from logwatch_monitis.delivery.events import MonitorCreated, MonitorFound
 from logwatch_monitis.interfaces import Events
-from logwatch_monitis.protocol.client import MonitisClient, Monitor
+from logwatch_monitis.protocol.client import MonitisClient, MonitorRow
 from logwatch_monitis.protocol.encoding import LOGIN_PARAMETERS, Parameter
 from logwatch_monitis.protocol.errors import NameTakenError, NoSuchMonitorError
-from logwatch_monitis.spool import Entry
+from logwatch_monitis.spool import OutboxEntry
 
 __all__ = ["Facts", "Outbox", "Target", "TargetFinder"]
 
@@ -31,16 +31,16 @@ class Facts(Protocol):
 class Outbox(Facts, Protocol):
     """What the spool is to the delivery."""
 
-    def due(self, limit: int) -> list[Entry]:
+    def due(self, limit: int) -> list[OutboxEntry]:
         """Return what is next, in the order in which it is to be sent."""
 
-    def delivered(self, sent: Sequence[Entry]) -> int:
+    def delivered(self, sent: Sequence[OutboxEntry]) -> int:
         """Take out what the monitor has."""
 
-    def failed(self, tried: Sequence[Entry], reason: str) -> None:
+    def failed(self, tried: Sequence[OutboxEntry], reason: str) -> None:
         """Count a failed attempt."""
 
-    def refuse(self, entry: Entry, reason: str) -> bool:
+    def refuse(self, entry: OutboxEntry, reason: str) -> bool:
         """Put an entry aside as a dead letter."""
 
 
@@ -102,7 +102,7 @@ class TargetFinder:
         """Look for the monitor again before the next result."""
         self._id = ""
 
-    def _choose(self, monitors: Sequence[Monitor]) -> str:
+    def _choose(self, monitors: Sequence[MonitorRow]) -> str:
         """Return the remembered one if it is there, else the first of that name; empty for none.
 
         The remembered one may have been given another name at the server. Names are compared as

@@ -12,27 +12,30 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from logwatch_monitis.config.credentials import without_keys
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.config.listen import Address, address_of, bind, parse_listen
 from logwatch_monitis.config.model import Config, Keep, ReadProof, Window
 from logwatch_monitis.config.paths import SOCKET_NAME
-from logwatch_monitis.delivery.worker import (
-    HANDOVER_S,
-    LOCK_POLL_S,
-    PORTS_TRIED,
-    _chosen,
-    monitor_directory,
-)
 from logwatch_monitis.errors import LockHeldError, LogwatchError, MissingExtraError, SetupError
 from logwatch_monitis.interfaces import Clock, Event, Events, SystemClock
 from logwatch_monitis.sources import programs
 from logwatch_monitis.spool import Locks
 
-__all__ = ["Embedded", "MonitorDied", "MonitorProcess", "MonitorStarted"]
+__all__ = [
+    "PORTS_TRIED",
+    "Embedded",
+    "MonitorDied",
+    "MonitorProcess",
+    "MonitorStarted",
+    "monitor_directory",
+]
 
+LOCK_POLL_S = 2.0
+HANDOVER_S = 20.0
+"""How long a monitor that another process of ours still runs may take to end."""
 READY_PATIENCE = 20.0
 STOP_PATIENCE = 5.0
 FIRST_DELAY = 1.0
@@ -319,3 +322,21 @@ class Embedded(NamedTuple):
                 time.sleep(LOCK_POLL_S / 4)
             else:
                 return cls(process, address.url, address.page(keys.page_key), keys)
+
+
+PORTS_TRIED = 20
+
+
+def monitor_directory(config: Config) -> Path:
+    """Return where the embedded monitor keeps its data and keys."""
+    return config.state_directory / "monitor"
+
+
+def _chosen(config: Config) -> dict[str, Any]:
+    """Return what an embedded monitor can be given anew."""
+    return {
+        "keep": config.retention,
+        "page_password_file": config.page_password_file,
+        "reads": config.reads or "proof",
+        "timestamp_window": config.timestamp_window,
+    }

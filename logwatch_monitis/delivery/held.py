@@ -21,9 +21,9 @@ from logwatch_monitis.delivery.status import HeldLogin
 from logwatch_monitis.errors import LogwatchError, MonitorError
 from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.protocol.errors import BusyError
-from logwatch_monitis.spool import Entry
+from logwatch_monitis.spool import OutboxEntry
 
-__all__ = ["HeldLogins", "NotTakenError", "Refusals"]
+__all__ = ["HeldLogins", "NotTakenError", "RefusalCounts"]
 
 RETRY_SECONDS = 2.0
 LONGEST_SECONDS = 60.0
@@ -37,7 +37,7 @@ MOST = 256
 
 
 @dataclass(slots=True)
-class Refusals:
+class RefusalCounts:
     """How often one login was refused.
 
     Attributes:
@@ -53,7 +53,7 @@ class Refusals:
         others_since: another login was taken since the last refusal.
     """
 
-    entry: Entry
+    entry: OutboxEntry
     born: float
     reason: str = ""
     held: bool = False
@@ -86,7 +86,7 @@ class HeldLogins:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: dict[int, Refusals] = {}
+        self._known: dict[int, RefusalCounts] = {}
         self.alone = False
         self._by_chance = 0
         self._by_chance_until = 0.0
@@ -94,10 +94,10 @@ class HeldLogins:
     def __len__(self) -> int:
         return len(self._known)
 
-    def refused(self, entry: Entry, error: Exception, seconds: float) -> Refusals:
+    def refused(self, entry: OutboxEntry, error: Exception, seconds: float) -> RefusalCounts:
         """Note that the server did not take a login, for which it needed so many *seconds*."""
         now = self._clock.monotonic()
-        found = self._known.setdefault(entry.seq, Refusals(entry, now, first=now))
+        found = self._known.setdefault(entry.seq, RefusalCounts(entry, now, first=now))
         found.reason = reason_of(error)
         found.count += 1
         found.total += found.held
@@ -107,7 +107,7 @@ class HeldLogins:
         found.others_since = False
         return found
 
-    def taken(self, entries: Iterable[Entry]) -> None:
+    def taken(self, entries: Iterable[OutboxEntry]) -> None:
         """Note that the server took logins."""
         if not self._known:
             return
@@ -130,16 +130,16 @@ class HeldLogins:
             self._by_chance = max(refusals, known)
             self._by_chance_until = now + CHANCE_SECONDS
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: OutboxEntry) -> None:
         """Know no more of a login: it has left the spool."""
         self._known.pop(entry.seq, None)
 
-    def keep(self, waiting: Sequence[Entry]) -> None:
+    def keep(self, waiting: Sequence[OutboxEntry]) -> None:
         """Forget whatever is not among all the logins that wait."""
         there = {entry.seq for entry in waiting}
         self._known = {seq: found for seq, found in self._known.items() if seq in there}
 
-    def others(self, waiting: Iterable[Entry]) -> list[Entry]:
+    def others(self, waiting: Iterable[OutboxEntry]) -> list[OutboxEntry]:
         """Return those that were never refused, as many as may be asked now.
 
         Each time twice as many, up to `OTHERS_ASKED` in all, so that a server that is down is not
@@ -151,12 +151,12 @@ class HeldLogins:
         self.alone = not fresh
         return fresh[:most]
 
-    def is_held(self, entry: Entry) -> bool:
+    def is_held(self, entry: OutboxEntry) -> bool:
         """Tell whether the others go past a login."""
         found = self._known.get(entry.seq)
         return found is not None and found.held
 
-    def next(self, waiting: Iterable[Entry]) -> Entry | None:
+    def next(self, waiting: Iterable[OutboxEntry]) -> OutboxEntry | None:
         """Return the held login to try now.
 
         While others wait and none of them was taken since, the server may just be down.
@@ -175,7 +175,7 @@ class HeldLogins:
         times = [found.next_try - now for found in self._known.values() if found.held]
         return max(0.0, min([longest, *times]))
 
-    def judged(self) -> list[Refusals]:
+    def judged(self) -> list[RefusalCounts]:
         """Return the logins that are to blame themselves."""
         chance = self._by_chance if self._clock.monotonic() < self._by_chance_until else 0
         return [

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from logwatch_monitis.interfaces import Clock, Reply, Transport, Waker
 
-__all__ = ["PATIENCE_S", "Pulse", "PulsingTransport", "PulsingWaker"]
+__all__ = ["PATIENCE_S", "Liveness", "LivenessTransport", "LivenessWaker"]
 
 PATIENCE_S = 180.0
 """What takes longer hangs: a request ends after 60 s, looking up a name may come on top of it."""
 
 
-class Pulse:
+class Liveness:
     """One thread's promise to be back, renewed with everything it does. Begins at rest."""
 
     def __init__(self, clock: Clock) -> None:
@@ -34,10 +34,10 @@ class Pulse:
         return self._clock.monotonic() < self._until
 
 
-class PulsingWaker:
+class LivenessWaker:
     """A waker whose sleeper shows that it sleeps on purpose, and for how long."""
 
-    def __init__(self, waker: Waker, pulse: Pulse) -> None:
+    def __init__(self, waker: Waker, pulse: Liveness) -> None:
         self._waker = waker
         self._pulse = pulse
 
@@ -53,10 +53,10 @@ class PulsingWaker:
         return woken
 
 
-class PulsingTransport:
+class LivenessTransport:
     """A transport each of whose requests is a beat, when it begins and when it ends."""
 
-    def __init__(self, transport: Transport, pulse: Pulse) -> None:
+    def __init__(self, transport: Transport, pulse: Liveness) -> None:
         self._transport = transport
         self._pulse = pulse
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from logwatch_monitis.config.private_files import open_file
 from logwatch_monitis.errors import StateError
-from logwatch_monitis.spool import Entry
+from logwatch_monitis.spool import OutboxEntry
 
 __all__ = ["Notes"]
 
@@ -39,7 +39,7 @@ class Notes:
                 self._descriptor = open_file(path, os.O_APPEND)
         self.usable = self._descriptor >= 0
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: OutboxEntry) -> None:
         """Note that *entry* was sent; may be called from several threads."""
         note = _NOTE.pack(entry.seq, bytes.fromhex(entry.id))
         try:
@@ -48,7 +48,7 @@ class Notes:
             noted = False
         self.usable = self.usable and noted
 
-    def found(self, waiting: Sequence[Entry]) -> list[Entry]:
+    def found(self, waiting: Sequence[OutboxEntry]) -> list[OutboxEntry]:
         """Return those of the waiting entries that an earlier process noted."""
         data = b""
         with contextlib.suppress(OSError):

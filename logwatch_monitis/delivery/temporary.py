@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from logwatch_monitis.config.model import EMBEDDED, Config
 from logwatch_monitis.delivery import DeliveryStatus
 from logwatch_monitis.delivery.embedded import Embedded, MonitorProcess
-from logwatch_monitis.delivery.worker import Sender, embedded_client, remote_client
+from logwatch_monitis.delivery.worker import DeliveryThread, embedded_client, remote_client
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.spool import Locks, Spool
 
-__all__ = ["StandIn"]
+__all__ = ["TemporaryDelivery"]
 
 LOOK_S = 0.25
 RETRY_S = 5.0
@@ -22,7 +22,7 @@ LISTEN = "127.0.0.1:0"
 """The embedded monitor of a stand-in leaves the configured address to the agent."""
 
 
-class StandIn:
+class TemporaryDelivery:
     """Delivers what is in the spool, with an embedded monitor if that is the configured one.
 
     An agent that starts meanwhile gets both within a second, and the stand-in takes over again if
@@ -37,7 +37,7 @@ class StandIn:
         self._events = events
         self._locks = Locks(config.state_directory, clock)
         self._parts = ExitStack()
-        self._sender: Sender | None = None
+        self._sender: DeliveryThread | None = None
         self._monitor: MonitorProcess | None = None
         self._error = ""
         self._leaving = threading.Event()
@@ -102,7 +102,7 @@ class StandIn:
                 self._monitor = monitor.process
             else:
                 client = remote_client(self._config, self._clock, self._events)
-            sender = Sender(self._config, self._spool, client, self._clock, self._events)
+            sender = DeliveryThread(self._config, self._spool, client, self._clock, self._events)
             parts.callback(sender.stop)
             self._parts = parts.pop_all()
         sender.start()

@@ -7,40 +7,28 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.delivery import Deliverer, DeliveryStatus, Target
-from logwatch_monitis.delivery.embedded import Embedded
-from logwatch_monitis.delivery.liveness import Pulse, PulsingWaker
+from logwatch_monitis.delivery.embedded import LOCK_POLL_S, Embedded
+from logwatch_monitis.delivery.liveness import Liveness, LivenessWaker
 from logwatch_monitis.interfaces import Clock, Event, Events, ThreadWaker, Transport
 from logwatch_monitis.protocol.client import MonitisClient
 from logwatch_monitis.spool import Limits, Locks, Spool
 
 __all__ = [
-    "PORTS_TRIED",
     "Around",
     "DeliveryBroke",
-    "Sender",
+    "DeliveryThread",
     "embedded_client",
     "limits_of",
-    "monitor_directory",
     "open_spool",
     "remote_client",
 ]
 
-PORTS_TRIED = 20
 NOTES = "delivery.notes"
-LOCK_POLL_S = 2.0
 RESTART_S = 5.0
-HANDOVER_S = 20.0
-"""How long a monitor that another process of ours still runs may take to end."""
-
-
-def monitor_directory(config: Config) -> Path:
-    """Return where the embedded monitor keeps its data and keys."""
-    return config.state_directory / "monitor"
 
 
 def limits_of(config: Config) -> Limits:
@@ -55,16 +43,6 @@ def open_spool(config: Config, clock: Clock, events: Events) -> Spool:
         StateError: it cannot be used.
     """
     return Spool.open(config.state_directory, clock=clock, events=events, limits=limits_of(config))
-
-
-def _chosen(config: Config) -> dict[str, Any]:
-    """Return what an embedded monitor can be given anew."""
-    return {
-        "keep": config.retention,
-        "page_password_file": config.page_password_file,
-        "reads": config.reads or "proof",
-        "timestamp_window": config.timestamp_window,
-    }
 
 
 Around = Callable[[Transport], Transport]
@@ -131,7 +109,7 @@ class DeliveryBroke(Event):
         return f"The delivery broke off ({self.error}) and is started again; nothing is lost"
 
 
-class Sender:
+class DeliveryThread:
     """Delivers in a thread of its own, as soon as no other process does."""
 
     def __init__(
@@ -142,12 +120,12 @@ class Sender:
         clock: Clock,
         events: Events,
         *,
-        pulse: Pulse | None = None,
+        pulse: Liveness | None = None,
     ) -> None:
         """Prepare; `start` starts the thread, which shows in *pulse* that it gets on."""
         self._locks = Locks(config.state_directory, clock)
-        self._pulse = pulse or Pulse(clock)
-        self._waker = PulsingWaker(ThreadWaker(), self._pulse)
+        self._pulse = pulse or Liveness(clock)
+        self._waker = LivenessWaker(ThreadWaker(), self._pulse)
         self._events = events
         self._leaving = threading.Event()
         self._delivering = False

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from logwatch_monitis.config.yaml_document import Document, Node, Text
+from logwatch_monitis.config.yaml_document import Document, Node, ScalarLine
 from logwatch_monitis.errors import suggest
 from logwatch_monitis.grammar.faults import Fault, NotationError
 from logwatch_monitis.grammar.notation import parse_line
@@ -59,14 +59,14 @@ class Pattern:
     """A line of the notation: its tree and its place."""
 
     line: Line
-    text: Text
+    text: ScalarLine
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A log message that comes with the rule, and what an accepted one must give by name."""
 
-    text: Text
+    text: ScalarLine
     program: str
     wanted: Mapping[str, tuple[Node, str]] = field(default_factory=dict)
 
@@ -280,7 +280,7 @@ class _RuleReader(_Reader):
         found = (self._pattern(text) for text in texts)
         return tuple(pattern for pattern in found if pattern)
 
-    def _pattern(self, text: Text) -> Pattern | None:
+    def _pattern(self, text: ScalarLine) -> Pattern | None:
         try:
             line = parse_line(text.value)
         except NotationError as error:
@@ -290,7 +290,7 @@ class _RuleReader(_Reader):
         self._faults(text, faults)
         return None if faults else Pattern(line, text)
 
-    def _faults(self, text: Text, faults: Collection[Fault]) -> None:
+    def _faults(self, text: ScalarLine, faults: Collection[Fault]) -> None:
         for fault in faults:
             start = fault.column - 1
             self._doc.problem(text, fault.message, fault.hint, start=start, length=fault.length)

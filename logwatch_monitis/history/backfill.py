@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from logwatch_monitis.config.model import Config, Ignore
-from logwatch_monitis.delivery.temporary import StandIn
+from logwatch_monitis.delivery.temporary import TemporaryDelivery
 from logwatch_monitis.delivery.worker import limits_of, open_spool
 from logwatch_monitis.errors import MonitorError, StateError, UnreachableError
-from logwatch_monitis.history.reader import History, Log, Piece
+from logwatch_monitis.history.reader import History, LogCopies, Piece
 from logwatch_monitis.interfaces import Clock, Events
 from logwatch_monitis.login import Login
 from logwatch_monitis.spool import Locks, Spool, SpoolDamagedError, SpoolFullError, Summary
 from logwatch_monitis.text import counted
 
-__all__ = ["AGAIN", "Backfill", "Progress", "Silent", "Tally", "read", "stays"]
+__all__ = ["AGAIN", "Backfill", "BackfillResult", "Progress", "Silent", "read", "stays"]
 
 BATCH = 4000
 """Logins for one transaction, or a few more: enough that waiting for the disk does not count."""
@@ -71,7 +71,7 @@ class Silent:
 
 
 @dataclass(slots=True)
-class Tally:
+class BackfillResult:
     """What a backfill has done.
 
     Attributes:
@@ -128,11 +128,11 @@ class Backfill:
     """Takes the logins of files into the spool, and sees them delivered.
 
     Beside a running agent it only fills the spool, and the agent delivers, live logins first. On
-    its own it delivers itself (`StandIn`).
+    its own it delivers itself (`TemporaryDelivery`).
     """
 
     _spool: Spool
-    _sending: StandIn
+    _sending: TemporaryDelivery
 
     def __init__(
         self,
@@ -157,11 +157,11 @@ class Backfill:
         self._room = min(WAITING, max(1, most // 2))
         self._share = min(BATCH, max(1, most // 4))
         self._at_once = max(self._share, min(2 * BATCH, most // 8))
-        self.tally = Tally()
+        self.tally = BackfillResult()
 
     def run(
         self,
-        logs: Sequence[Log],
+        logs: Sequence[LogCopies],
         progress: Progress,
         wanted: Callable[[Login], bool] | None = None,
         jobs: int = 1,
@@ -212,7 +212,7 @@ class Backfill:
         config, clock, parts = self._config, self._clock, self._parts
         parts.enter_context(Locks(config.state_directory, clock).take("backfill"))
         self._spool = parts.enter_context(open_spool(config, clock, self._events))
-        self._sending = StandIn(config, self._spool, clock, self._events)
+        self._sending = TemporaryDelivery(config, self._spool, clock, self._events)
         before = self._spool.summary()
         self.tally.left = before.history
         parts.callback(self._account, before.dead)
@@ -283,7 +283,9 @@ class Backfill:
             raise UnreachableError(f"nothing was delivered for {SILENCE_S:.0f} s", hint)
 
 
-def read(history: History, logs: Sequence[Log], jobs: int, take: Callable[[Piece], None]) -> None:
+def read(
+    history: History, logs: Sequence[LogCopies], jobs: int, take: Callable[[Piece], None]
+) -> None:
     """Hand every piece of *logs* to *take*, in order, reading with so many processes."""
     if jobs > 1:
         from logwatch_monitis.history.workers import read_logs

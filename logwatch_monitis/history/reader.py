@@ -44,7 +44,7 @@ from logwatch_monitis.syslog.years import StreamYears, Years, file_years
 if TYPE_CHECKING:
     from logwatch_monitis.scanner.provenance import Judge
 
-__all__ = ["Failure", "History", "HistoryFile", "Log", "Piece", "Stretch", "gather", "group"]
+__all__ = ["Failure", "History", "HistoryFile", "LogCopies", "Piece", "Stretch", "gather", "group"]
 
 _PEEK = 65_536
 _RESTARTABLE = 20_000
@@ -74,7 +74,7 @@ class HistoryFile(NamedTuple):
     size: int = 0
 
 
-class Log(NamedTuple):
+class LogCopies(NamedTuple):
     """A log and its copies, oldest first; *key* is its name without rotation."""
 
     key: str
@@ -184,7 +184,7 @@ def _failure(path: str, error: OSError) -> Failure:
     return Failure(path, f"{path or repr(path)}: cannot be read: {reason}{hint}", denied)
 
 
-def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[Log]:
+def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[LogCopies]:
     """Return the logs that *paths* belong to, each oldest file first, and the oldest log first.
 
     A compressed copy beside the file it was made of is left out: logrotate was interrupted, or is
@@ -193,7 +193,7 @@ def group(paths: Sequence[str], zone: tzinfo, failures: list[Failure]) -> list[L
     names: dict[str, list[str]] = {}
     for path in _without_twins(paths):
         names.setdefault(_key(path), []).append(path)
-    found = [Log(key, _in_order(copies, zone, failures)) for key, copies in names.items()]
+    found = [LogCopies(key, _in_order(copies, zone, failures)) for key, copies in names.items()]
     return sorted((log for log in found if log.files), key=lambda log: _age(log.files[0]))
 
 
@@ -321,7 +321,7 @@ class History:
     counts: ScanCounts = field(default_factory=ScanCounts)
     _idle: list[Scanner] = field(default_factory=list, init=False, repr=False)
 
-    def read(self, log: Log) -> Iterator[Piece]:
+    def read(self, log: LogCopies) -> Iterator[Piece]:
         """Yield the logins of a log, oldest file first; what fails is noted, the rest goes on."""
         carried = Carried(Ordinals(), CutLines())
         for stretch in self.plan(log):
@@ -333,7 +333,7 @@ class History:
         cut.end()
         self.counts.cut_off += cut.cut_off
 
-    def plan(self, log: Log, every: Every | None = None) -> Iterator[Stretch]:
+    def plan(self, log: LogCopies, every: Every | None = None) -> Iterator[Stretch]:
         """Yield what there is to read of a log, in order; what fails is noted.
 
         Args:

@@ -29,9 +29,9 @@ from multiprocessing import connection, get_context
 from typing import Any, NamedTuple, Protocol
 
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.history.reader import Failure, History, Log, Piece, Stretch
+from logwatch_monitis.history.reader import Failure, History, LogCopies, Piece, Stretch
 from logwatch_monitis.scanner.continued import CutLines
-from logwatch_monitis.scanner.login_id import Opening, Ordinals
+from logwatch_monitis.scanner.login_id import JobStart, Ordinals
 from logwatch_monitis.scanner.scanner import Carried, ScanCounts
 
 __all__ = ["Taker", "few_cycles", "read_logs"]
@@ -94,7 +94,7 @@ class _Done(NamedTuple):
 class _Ready(NamedTuple):
     """A sheet is written so far; without *done* it is full, and the process waits for its turn."""
 
-    opening: Opening
+    opening: JobStart
     size: int
     done: _Done | None
 
@@ -112,7 +112,7 @@ class _Sheets:
         return self._memory[number * self.size : (number + 1) * self.size]
 
 
-def read_logs(history: History, logs: Sequence[Log], jobs: int, taker: Taker) -> None:
+def read_logs(history: History, logs: Sequence[LogCopies], jobs: int, taker: Taker) -> None:
     """Hand every piece of *logs* to *taker*, in order, reading with so many processes.
 
     Raises:
@@ -164,7 +164,7 @@ class _Worker:
         self._process.join()
 
 
-class _Part(NamedTuple):
+class _Assignment(NamedTuple):
     """A stretch that was given out, and what has become of it."""
 
     worker: _Worker
@@ -177,7 +177,7 @@ class _Lead:
     """Gives out stretches, and takes the sheets when it is their turn."""
 
     def __init__(
-        self, history: History, logs: Sequence[Log], taker: Taker, sheets: _Sheets
+        self, history: History, logs: Sequence[LogCopies], taker: Taker, sheets: _Sheets
     ) -> None:
         self._history = history
         self._taker = taker
@@ -186,7 +186,7 @@ class _Lead:
         self._numbers = count()
         self._free = deque(range(sheets.number))
         self._idle: deque[_Worker] = deque()
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, _Assignment] = {}
         self._turn = 0
         self._range = sheets.range
         self._before = Ordinals()
@@ -224,7 +224,7 @@ class _Lead:
                 return
             worker, sheet = self._idle.popleft(), self._free.popleft()
             worker.number = next(self._numbers)
-            self._parts[worker.number] = _Part(worker, stretch, sheet)
+            self._parts[worker.number] = _Assignment(worker, stretch, sheet)
             worker.pipe.send(_Order(stretch, sheet))
 
     def _hear(self, worker: _Worker, message: Any) -> None:
@@ -282,7 +282,7 @@ class _Lead:
             return ""
         return saved
 
-    def _again(self, part: _Part, saved: str) -> None:
+    def _again(self, part: _Assignment, saved: str) -> None:
         """Read the stretch whose turn it is, knowing all that comes before."""
         if part.ready and not part.ready.done:
             part.worker.pipe.send(False)
@@ -342,7 +342,7 @@ class _Work:
         """Read a stretch and hand it over."""
         history = self._history
         history.counts, history.failures = ScanCounts(), []
-        ordinals, cut = Ordinals("", Opening()), CutLines()
+        ordinals, cut = Ordinals("", JobStart()), CutLines()
         direct = self._taker.write if self._taker.anywhere else pipe.send_bytes
         sheet = _Sheet(self._sheets[order.sheet], ordinals, pipe, direct)
         self._taker.divert(sheet.write)

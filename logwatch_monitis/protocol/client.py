@@ -28,13 +28,13 @@ from logwatch_monitis.protocol.extensions import (
     encode_batch,
     is_ours,
 )
-from logwatch_monitis.protocol.rendering import Bound, bound_of
+from logwatch_monitis.protocol.rendering import SizeBound, bound_of
 from logwatch_monitis.protocol.request_parsing import API_PATH, CUSTOM_PATH, REPEATED
 from logwatch_monitis.protocol.responses import read_answer, read_data
 from logwatch_monitis.protocol.signature import checksum
 from logwatch_monitis.protocol.url import base_url, is_open, refuse_clear_text
 
-__all__ = ["MonitisClient", "Monitor"]
+__all__ = ["MonitisClient", "MonitorRow"]
 
 TOKEN_SECONDS = 12 * 3600
 LONGEST_ID = 100
@@ -44,10 +44,10 @@ CLOCKS_DIFFER = 60.0
 TRIES = 5
 _LISTS = ("resultParams", "additionalResultParams", "monitorParams")
 
-Reader = Callable[[Reply, float, tuple[str, ...], Bound], Any]
+Reader = Callable[[Reply, float, tuple[str, ...], SizeBound], Any]
 
 
-class Monitor(NamedTuple):
+class MonitorRow(NamedTuple):
     """One row of getMonitors."""
 
     id: str
@@ -148,7 +148,7 @@ class MonitisClient:
 
     def monitors(
         self, tag: str = "", *, output: Literal["json", "xml"] = "json", **filters: str
-    ) -> list[Monitor]:
+    ) -> list[MonitorRow]:
         """Return the monitors with *tag*, and other *filters* as ``type``; all of them for none."""
         params = {"action": "getMonitors", "output": output.upper()}
         wanted = {name: text for name, text in {"tag": tag, **filters}.items() if text}
@@ -159,7 +159,7 @@ class MonitisClient:
             rows = _objects(value)
         for row in rows:
             row["id"] = _identifier(row["id"]) if row.get("id") else ""
-        return [Monitor(*(str(row.get(x) or "") for x in Monitor._fields)) for row in rows]
+        return [MonitorRow(*(str(row.get(x) or "") for x in MonitorRow._fields)) for row in rows]
 
     def monitor_info(self, monitor_id: str, *, hidden: bool = True) -> dict[str, Any]:
         """Return what getMonitorInfo says, names as in the protocol; *hidden* parameters too."""
@@ -281,7 +281,7 @@ class MonitisClient:
         """
         repeated = False
 
-        def read(reply: Reply, now: float, secrets: tuple[str, ...], bound: Bound) -> Any:
+        def read(reply: Reply, now: float, secrets: tuple[str, ...], bound: SizeBound) -> Any:
             nonlocal repeated
             repeated = REPEATED in reply.headers
             return read_data(reply, now, secrets, bound)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-__all__ = ["Call", "Deadlines", "Handle", "current_call"]
+__all__ = ["Call", "Deadlines", "SocketHandle", "current_call"]
 
 _CURRENT: ContextVar[Call | None] = ContextVar("current call", default=None)
 
@@ -27,7 +27,7 @@ def current_call() -> Call | None:
     return _CURRENT.get()
 
 
-class Handle:
+class SocketHandle:
     """A second hold on a connection's socket: works while TLS or a response owns the first."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -57,10 +57,10 @@ class Call:
         self.deadline = time.monotonic() + seconds
         self.ended = ""
         self.connected = False
-        self._handle: Handle | None = None
+        self._handle: SocketHandle | None = None
         self._lock = threading.Lock()
 
-    def hold(self, handle: Handle) -> None:
+    def hold(self, handle: SocketHandle) -> None:
         """Watch *handle* from now on; it is shut at once if the time is over."""
         with self._lock:
             self._handle = handle

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 __all__ = [
     "MAX_REPLY",
-    "Bound",
+    "SizeBound",
     "bound_of",
     "element_value",
     "parse_json",
@@ -26,7 +26,7 @@ MAX_DEPTH = 32
 MAX_TAGS = 20_000
 
 
-class Bound(NamedTuple):
+class SizeBound(NamedTuple):
     """How large an answer may be, looked at before it is parsed.
 
     Parsed, an answer takes many times its length: an empty object is two bytes of JSON, and 64 in
@@ -43,17 +43,17 @@ class Bound(NamedTuple):
     values: int = 4_000_000
 
 
-_WRITE = Bound(64 * 1024, 1_000, 10_000)
-_LIST = Bound(1024 * 1024, 10_000, 100_000)
-_BOUNDS: Mapping[str, Bound] = {
+_WRITE = SizeBound(64 * 1024, 1_000, 10_000)
+_LIST = SizeBound(1024 * 1024, 10_000, 100_000)
+_BOUNDS: Mapping[str, SizeBound] = {
     "authToken": _WRITE,
-    "getMonitorResults": Bound(),
-    "getReport": Bound(),
-    "getAdditionalResults": Bound(),
+    "getMonitorResults": SizeBound(),
+    "getReport": SizeBound(),
+    "getAdditionalResults": SizeBound(),
 }
 
 
-def bound_of(method: str, action: str) -> Bound:
+def bound_of(method: str, action: str) -> SizeBound:
     """Return the bound of an answer: that of a write, of a list, or of a read of many results."""
     return _WRITE if method == "POST" else _BOUNDS.get(action, _LIST)
 
@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_json(body: bytes, bound: Bound = Bound()) -> Any:  # noqa: B008 - immutable
+def parse_json(body: bytes, bound: SizeBound = SizeBound()) -> Any:  # noqa: B008 - immutable
     """Return the value of an untrusted JSON body; half a surrogate pair becomes U+FFFD.
 
     Raises:
@@ -137,7 +137,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def parse_xml(body: bytes, bound: Bound = Bound()) -> Element:  # noqa: B008 - immutable
+def parse_xml(body: bytes, bound: SizeBound = SizeBound()) -> Element:  # noqa: B008 - immutable
     """Return the root of an untrusted XML body.
 
     Raises:
@@ -146,7 +146,7 @@ def parse_xml(body: bytes, bound: Bound = Bound()) -> Element:  # noqa: B008 - i
     """
     if len(body) > bound.size or body.count(b"<") > MAX_TAGS:
         raise ValueError("the answer is too long")
-    reader = _Reader()
+    reader = _XmlReader()
     try:
         reader.parser.Parse(body, True)
     except (expat.ExpatError, LookupError) as error:  # the latter for an unknown encoding
@@ -154,7 +154,7 @@ def parse_xml(body: bytes, bound: Bound = Bound()) -> Element:  # noqa: B008 - i
     return reader.builder.close()
 
 
-class _Reader:
+class _XmlReader:
     """Builds elements; expat is driven by hand because only so a document type can be refused."""
 
     def __init__(self) -> None:

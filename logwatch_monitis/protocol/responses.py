@@ -22,7 +22,7 @@ from logwatch_monitis.protocol.errors import (
     classify,
     inert,
 )
-from logwatch_monitis.protocol.rendering import Bound, parse_json, parse_xml
+from logwatch_monitis.protocol.rendering import SizeBound, parse_json, parse_xml
 
 __all__ = ["parse_date", "read_answer", "read_data", "retry_after", "server_words"]
 
@@ -43,7 +43,7 @@ def read_answer(
     reply: Reply,
     now: float,
     secrets: tuple[str, ...] = (),
-    bound: Bound = Bound(),  # noqa: B008 - immutable
+    bound: SizeBound = SizeBound(),  # noqa: B008 - immutable
 ) -> Any:
     """Return what a read brought: a JSON object or array, or the root of an XML document.
 
@@ -56,14 +56,14 @@ def read_answer(
     Raises:
         MonitorError: one of the tree in `faults`.
     """
-    return _checked(_Answer(reply, now, secrets, bound))
+    return _checked(_ParsedAnswer(reply, now, secrets, bound))
 
 
 def read_data(
     reply: Reply,
     now: float,
     secrets: tuple[str, ...] = (),
-    bound: Bound = Bound(),  # noqa: B008 - immutable
+    bound: SizeBound = SizeBound(),  # noqa: B008 - immutable
 ) -> Any:
     """Return the ``data`` of a write that the server took.
 
@@ -72,7 +72,7 @@ def read_data(
     Raises:
         MonitorError: one of the tree in `faults`; also when the body does not say ok.
     """
-    answer = _Answer(reply, now, secrets, bound)
+    answer = _ParsedAnswer(reply, now, secrets, bound)
     value = _checked(answer)
     if not isinstance(value, dict) or "status" not in value:
         raise _busy(answer, "the answer does not say ok")
@@ -111,14 +111,14 @@ def server_words(body: bytes, secrets: tuple[str, ...] = ()) -> str:
     return inert(" ".join(text.split()), secrets)
 
 
-class _Answer(NamedTuple):
+class _ParsedAnswer(NamedTuple):
     reply: Reply
     now: float
     secrets: tuple[str, ...]
-    bound: Bound
+    bound: SizeBound
 
 
-def _checked(answer: _Answer) -> Any:
+def _checked(answer: _ParsedAnswer) -> Any:
     value = _value(answer)
     message = _message(value)
     if message:
@@ -128,7 +128,7 @@ def _checked(answer: _Answer) -> Any:
     return value
 
 
-def _value(answer: _Answer) -> Any:
+def _value(answer: _ParsedAnswer) -> Any:
     body, bound = answer.reply.body.strip(), answer.bound
     if not body:
         raise _busy(answer, "the answer is empty")
@@ -159,7 +159,7 @@ def _message(value: Any) -> str:
     return "" if status is None or str(status).lower() == "ok" else str(status) or "no status"
 
 
-def _fault(answer: _Answer, message: str) -> MonitorError:
+def _fault(answer: _ParsedAnswer, message: str) -> MonitorError:
     kind, status = classify(message), answer.reply.status
     if status in _ALWAYS_BUSY:
         return _busy(answer, message, named=True)
@@ -173,7 +173,7 @@ def _fault(answer: _Answer, message: str) -> MonitorError:
     return kind(f"the monitor says: {message}")
 
 
-def _busy(answer: _Answer, what: str, *, named: bool = False) -> BusyError:
+def _busy(answer: _ParsedAnswer, what: str, *, named: bool = False) -> BusyError:
     """Return the error; *what* are the server's words already, or (not *named*) ours."""
     reply = answer.reply
     status = "" if reply.status == 200 else f"HTTP {reply.status}, "  # noqa: PLR2004

@@ -33,7 +33,7 @@ from urllib3.exceptions import (
 from logwatch_monitis._version import VERSION
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.interfaces import Reply
-from logwatch_monitis.protocol.deadline import Deadlines, Handle, current_call
+from logwatch_monitis.protocol.deadline import Deadlines, SocketHandle, current_call
 from logwatch_monitis.protocol.encoding import encode_cell
 from logwatch_monitis.protocol.errors import AnswerLostError
 from logwatch_monitis.protocol.idle_connections import IDLE_SECONDS, IdleConnections
@@ -266,7 +266,7 @@ class _Watched:
     port: int
     timeout: float | None
     sock: socket.socket | None
-    _handle: Handle | None = None
+    _handle: SocketHandle | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect as urllib3 does, but such that the time can run out while connecting."""
@@ -296,7 +296,7 @@ class _Watched:
         raise failure or OSError("the name has no address")
 
     def _register(self, sock: socket.socket) -> None:
-        self._handle = Handle(sock)
+        self._handle = SocketHandle(sock)
         self._announce()
 
     def _announce(self) -> None:
@@ -338,7 +338,7 @@ class _Watched:
         super().close()  # type: ignore[misc]
 
 
-class _Connection(_Watched, HTTPConnection):
+class _WatchedConnection(_Watched, HTTPConnection):
     response_class = _Response
 
 
@@ -365,7 +365,7 @@ class _Resting:
 
 
 class _Pool(_Resting, HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _WatchedConnection
 
 
 class _SecurePool(_Resting, HTTPSConnectionPool):

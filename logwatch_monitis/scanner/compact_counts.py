@@ -11,7 +11,7 @@ from __future__ import annotations
 from base64 import b85decode, b85encode
 from collections.abc import Iterator, Mapping
 
-__all__ = ["Crowd"]
+__all__ = ["CompactCounts"]
 
 _KEY, _COUNT = 8, 2
 _ENTRY = _KEY + _COUNT
@@ -20,7 +20,7 @@ _SHORT = 2 * (_KEY + 2)
 """Digits of an id that count."""
 
 
-class Crowd(Mapping[str, int]):
+class CompactCounts(Mapping[str, int]):
     """Counts by id, as a dictionary would have them; iteration gives an id's first 20 digits."""
 
     def __init__(self, counts: Mapping[str, int]) -> None:
@@ -75,7 +75,7 @@ class Crowd(Mapping[str, int]):
         return f"{b85encode(b''.join(data)).decode()} {surplus}"
 
     @classmethod
-    def load(cls, saved: str) -> Crowd:
+    def load(cls, saved: str) -> CompactCounts:
         """Return what `save` was called for."""
         data, _, surplus = saved.partition(" ")
         raw, size, crowd = b85decode(data), _SHORT // 2 + _COUNT, cls({})

@@ -20,21 +20,21 @@ from typing import Any, NamedTuple
 from logwatch_monitis.grammar.kinds import addresses, hosts
 from logwatch_monitis.grammar.rules import Lane
 from logwatch_monitis.login import Login, iso_time, json_line
-from logwatch_monitis.scanner.header_cache import Clock, Head, as_number, as_text
+from logwatch_monitis.scanner.header_cache import Clock, HeaderCache, as_number, as_text
 from logwatch_monitis.syslog import Minute
 
-__all__ = ["LOGINS", "ROWS", "Express", "Form", "Lanes", "Take"]
+__all__ = ["LOGINS", "ROWS", "FastPath", "FastRule", "OutputForm", "Take"]
 
 _TAG = r"(%s)(?:\[([1-9][0-9]{0,9}+)\])?: ++"
 _FROM_HEADER = {"{machine}": "head.machine", "{program}": "program"}
 _ENOUGH = 200
 """Logins of a rule before its lane opens; it takes about as long to make one."""
 
-Take = Callable[[str, bytes, int, Head], Any]
+Take = Callable[[str, bytes, int, HeaderCache], Any]
 """Makes a login of a line's text, its bytes, its offset and its head; None: the rule decides."""
 
 
-class Form(NamedTuple):
+class OutputForm(NamedTuple):
     """What lanes make of a line.
 
     Attributes:
@@ -54,8 +54,8 @@ def _same(value: Any) -> Any:
     return value
 
 
-LOGINS = Form("login", as_number, _same, _same)
-ROWS = Form(
+LOGINS = OutputForm("login", as_number, _same, _same)
+ROWS = OutputForm(
     "row",
     as_text,
     lambda path: encode_basestring_ascii(path)[1:-1],
@@ -63,13 +63,13 @@ ROWS = Form(
 )
 
 
-class Express:
+class FastRule:
     """A lane with its functions, made when they are first needed."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
 
-    def take(self, form: Form) -> Take:
+    def take(self, form: OutputForm) -> Take:
         """Return what makes a line a login or a row of JSON."""
         take: Take = self._functions[form.maker]
         return take
@@ -88,7 +88,7 @@ class Express:
         return functions
 
 
-class Lanes:
+class FastPath:
     """The lanes in use, by the literal that leads to them.
 
     A lane opens once its rule has taken many lines, so a short scan never pays for making it. A
@@ -96,12 +96,12 @@ class Lanes:
     """
 
     def __init__(self, lanes: Iterable[Lane], literals: int) -> None:
-        self._lanes = {lane.rule: Express(lane) for lane in lanes}
+        self._lanes = {lane.rule: FastRule(lane) for lane in lanes}
         self._seen: dict[tuple[int, str], int] = {}
-        self._by_literal: list[Express | None] = [None] * literals
+        self._by_literal: list[FastRule | None] = [None] * literals
         self._open = tuple(self._by_literal)
 
-    def takes(self, form: Form) -> list[Take]:
+    def takes(self, form: OutputForm) -> list[Take]:
         """Return for each literal how the lines of the next block are taken."""
         self._open = tuple(self._by_literal)
         return [lane.take(form) if lane else _closed for lane in self._open]

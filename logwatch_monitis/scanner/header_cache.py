@@ -1,11 +1,11 @@
-"""Everyday headers: read once, then recognised.
+"""Cache of the header of the previous line, for the lines behind it that begin alike.
 
 Line after line of a log begins with the same minute and the same machine. They are read once, by
 `logwatch_monitis.syslog`; of a line that begins likewise only the second is new. What is not as
 in ``Mmm dd HH:MM:SS host ``, or the same with an ISO 8601 time, goes the long way.
 
-Two steps make a cheap login: `Head.turn` where a line begins otherwise than the one before, and
-`Head.identify` for each that is a login. Only the second moves ordinals on.
+Two steps make a cheap login: `HeaderCache.turn` where a line begins otherwise than the one before,
+and `HeaderCache.identify` for each that is a login. Only the second moves ordinals on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from logwatch_monitis.scanner.login_id import (
     SHORT,
     Counts,
     Ordinals,
+    hash_line,
     hashers,
     id_tail,
     login_id,
-    seal,
 )
 from logwatch_monitis.syslog import Minute
 
-__all__ = ["Clock", "Head", "Minutes", "as_number", "as_text"]
+__all__ = ["Clock", "HeaderCache", "Minutes", "as_number", "as_text"]
 
 _HEAD = re.compile(
     r"(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -65,7 +65,7 @@ def as_text(minute: Minute) -> Clock:
     return lambda second, digits: f"{left}{second}.{digits}+00:00"
 
 
-class Head:
+class HeaderCache:
     """The beginning of the last everyday line.
 
     Args:
@@ -168,7 +168,7 @@ class Head:
         elif size > MAX_MESSAGE:
             return ""
         else:
-            first = seal(line, self._tail)
+            first = hash_line(line, self._tail)
         counts = self._counts
         if counts is None:
             second = self._minute.time_us // _SECOND + _SECONDS[self._second]

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-__all__ = ["Hit", "Search", "make_search", "plain_search"]
+__all__ = ["Hit", "LiteralSearch", "make_search", "plain_search"]
 
 Hit = tuple[int, int, int]
 """The literal's number, where it begins, where it ends."""
-Search = Callable[[bytes], list[Hit]]
+LiteralSearch = Callable[[bytes], list[Hit]]
 """Takes a block, returns hits in ascending order."""
 
 
-def make_search(literals: Sequence[bytes], decoys: Sequence[bytes] = ()) -> Search:
+def make_search(literals: Sequence[bytes], decoys: Sequence[bytes] = ()) -> LiteralSearch:
     """Return a search for *literals*, the fastest that is installed.
 
     A literal that begins inside another one's match is not reported on its own: hits tell
@@ -31,11 +31,11 @@ def make_search(literals: Sequence[bytes], decoys: Sequence[bytes] = ()) -> Sear
     except ImportError:  # no wheel for this machine
         return plain_search(literals)
     automaton = BytesAhoCorasick([*literals, *decoys], matchkind=MatchKind.LeftmostFirst)
-    find: Search = automaton.find_matches_as_indexes
+    find: LiteralSearch = automaton.find_matches_as_indexes
     return find
 
 
-def plain_search(literals: Sequence[bytes]) -> Search:
+def plain_search(literals: Sequence[bytes]) -> LiteralSearch:
     """Return a search that uses ``bytes.find`` alone: slower, and finds every line wanted."""
 
     def search(block: bytes) -> list[Hit]:

@@ -8,18 +8,18 @@ from functools import cache, lru_cache
 from typing import Any
 
 from logwatch_monitis.login import blake2b
-from logwatch_monitis.scanner.compact_counts import Crowd
+from logwatch_monitis.scanner.compact_counts import CompactCounts
 
 __all__ = [
     "SHORT",
     "Counts",
+    "JobStart",
     "Numberings",
-    "Opening",
     "Ordinals",
+    "hash_line",
     "hashers",
     "id_tail",
     "login_id",
-    "seal",
 ]
 
 
@@ -44,10 +44,10 @@ def login_id(line: bytes, year: int | None, machine: str | None, ordinal: int) -
         machine: the machine's name if the header has none, else None.
         ordinal: how many byte-identical lines of that second stand before it in the same log.
     """
-    return seal(line, id_tail(year, machine, ordinal))
+    return hash_line(line, id_tail(year, machine, ordinal))
 
 
-def seal(line: bytes, tail: bytes) -> str:
+def hash_line(line: bytes, tail: bytes) -> str:
     """Return the id of a login; many lines have the same *tail*, made by `id_tail`."""
     hasher = _hasher()
     hasher.update(len(line).to_bytes(4, "little"))
@@ -58,7 +58,7 @@ def seal(line: bytes, tail: bytes) -> str:
 
 @cache
 def hashers() -> Sequence[Callable[[], Any]]:
-    """Return for each length below `SHORT` what makes the hash of `seal` that has seen it."""
+    """Return for each length below `SHORT` what makes the hash of `hash_line` that has seen it."""
     return [blake2b(n.to_bytes(4, "little"), digest_size=16).copy for n in range(SHORT)]
 
 
@@ -73,18 +73,18 @@ def id_tail(year: int | None, machine: str | None, ordinal: int) -> bytes:
     return b"".join(_part(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
-Counts = dict[str, int] | Crowd
+Counts = dict[str, int] | CompactCounts
 
 
 def _loaded(saved: dict[str, int] | str) -> Counts:
-    return Crowd.load(saved) if isinstance(saved, str) else saved
+    return CompactCounts.load(saved) if isinstance(saved, str) else saved
 
 
 def _dump(state: dict[str, Any]) -> str:
-    return json.dumps(state, separators=(",", ":"), default=Crowd.save)
+    return json.dumps(state, separators=(",", ":"), default=CompactCounts.save)
 
 
-class Opening:
+class JobStart:
     """The seconds with which a job began that did not know the lines before its own.
 
     Attributes:
@@ -127,9 +127,9 @@ class Ordinals:
     SPAN = 2
     FOLD_SPAN = 7200
     CROWD = 20_000
-    """Logins of one second after which they are kept as a `Crowd`."""
+    """Logins of one second after which they are kept as a `CompactCounts`."""
 
-    def __init__(self, saved: str = "", opening: Opening | None = None) -> None:
+    def __init__(self, saved: str = "", opening: JobStart | None = None) -> None:
         """Continue from *saved*, what `save` returned; the empty text begins anew.
 
         An *opening* is told how it began, for `follow`.
@@ -140,7 +140,7 @@ class Ordinals:
     def load(self, saved: str) -> None:
         """Go on from *saved* instead."""
         if self.opening is not None:
-            self.opening = Opening()
+            self.opening = JobStart()
         self._seconds: dict[int, Counts] = {}
         self._folded: set[int] = set()
         self._second: int | None = None
@@ -187,7 +187,7 @@ class Ordinals:
 
     def _pack(self, second: int) -> None:
         """Keep the lines of a second in less memory from now on."""
-        before, crowd = self._counts, Crowd(self._counts)
+        before, crowd = self._counts, CompactCounts(self._counts)
         self._counts = self._seconds[second] = crowd
         if self.opening is not None:
             self.opening.counts = [crowd if c is before else c for c in self.opening.counts]
@@ -206,7 +206,7 @@ class Ordinals:
         """What `save` writes."""
         return {"second": self._second, "seconds": self._seconds, "folded": sorted(self._folded)}
 
-    def follow(self, opening: Opening) -> bool:
+    def follow(self, opening: JobStart) -> bool:
         """Count the lines of a job that began without these counts.
 
         Returns:
@@ -220,7 +220,7 @@ class Ordinals:
             counts = self.at(second, ambiguous=ambiguous)
             if place not in known:
                 theirs = opening.counts[place]
-                if isinstance(theirs, Crowd) and isinstance(counts, dict):
+                if isinstance(theirs, CompactCounts) and isinstance(counts, dict):
                     self._pack(second)
                     counts = self._counts
                 if not all(name not in counts for name in theirs):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.login import Login
 from logwatch_monitis.scanner.waiting import Waiting
-from logwatch_monitis.sources.journal.entry import Batch, Entry, Refused
+from logwatch_monitis.sources.journal.entry import Batch, JournalEntry, RefusedLogin
 from logwatch_monitis.sources.journal.trust import Judgement, Session, Verdict, judge
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ class _Judged(NamedTuple):
 
     login: Login
     judgement: Judgement
-    entry: Entry
+    entry: JournalEntry
 
-    def outcome(self, session: Session | None = None) -> Login | Refused:
+    def outcome(self, session: Session | None = None) -> Login | RefusedLogin:
         """Return the login, or its refusal, after what a *session* line said, if there was one."""
         verdict, target = self.judgement.verdict, self.login.fields.get("target")
         proved = bool(session and session.proves and target in (None, session.target))
         if proved or verdict is not Verdict.REFUSED:
             return self.login._replace(verified=proved or verdict is Verdict.PROVED)
         login, reason = self.login, self.judgement.reason
-        return Refused(login.program, self.entry.origin, reason, login.srv)
+        return RefusedLogin(login.program, self.entry.origin, reason, login.srv)
 
 
 class Provenance:
@@ -56,7 +56,7 @@ class Provenance:
 
     def __init__(self) -> None:
         self.waiting: Waiting[_Judged] = Waiting(PROOF_US, PROOF_US / 1e6)
-        self._unfinished: dict[int, tuple[int, Entry]] = {}
+        self._unfinished: dict[int, tuple[int, JournalEntry]] = {}
 
     @property
     def logins(self) -> Iterator[Login]:
@@ -109,7 +109,7 @@ class Provenance:
         decided.note(self.waiting.take(process, judged.login.time))
         self.waiting.add(judged, judged.entry.time_us, process)
 
-    def _open(self, entry: Entry, decided: Decided) -> None:
+    def _open(self, entry: JournalEntry, decided: Decided) -> None:
         """Decide what waits for this session line."""
         session = entry.session
         if session:
@@ -121,9 +121,9 @@ class Decided(NamedTuple):
     """Logins, proved or not, and those that somebody else wrote."""
 
     logins: list[Login]
-    refused: list[Refused]
+    refused: list[RefusedLogin]
 
-    def add(self, outcome: Login | Refused) -> None:
+    def add(self, outcome: Login | RefusedLogin) -> None:
         """Add one of either."""
         if isinstance(outcome, Login):
             self.logins.append(outcome)
@@ -162,7 +162,7 @@ class Judge:
         return decided.logins
 
 
-def _process(entry: Entry) -> tuple[bytes, str, str]:
+def _process(entry: JournalEntry) -> tuple[bytes, str, str]:
     """Return what tells a process and its user from others."""
     origin = entry.origin
     return entry.field("_HOSTNAME"), origin.pid, origin.user
@@ -207,12 +207,12 @@ class Refusals:
     def __init__(self, clock: Clock, events: Events) -> None:
         self._clock = clock
         self._events = events
-        self._untold: list[Refused] = []
+        self._untold: list[RefusedLogin] = []
         self._more = 0
         self._next = float("-inf")
         self.count = 0
 
-    def note(self, refused: Sequence[Refused]) -> None:
+    def note(self, refused: Sequence[RefusedLogin]) -> None:
         """Count some, and tell of them if it is time."""
         if refused:
             self.count += len(refused)

@@ -16,21 +16,21 @@ from typing import Any, NamedTuple, Protocol
 from logwatch_monitis.grammar import MAX_MESSAGE, Match, RuleSet
 from logwatch_monitis.login import Login
 from logwatch_monitis.scanner.continued import CutLines, NextPart, NextParts
-from logwatch_monitis.scanner.fast_path import LOGINS, ROWS, Form, Lanes
-from logwatch_monitis.scanner.header_cache import Head
+from logwatch_monitis.scanner.fast_path import LOGINS, ROWS, FastPath, OutputForm
+from logwatch_monitis.scanner.header_cache import HeaderCache
 from logwatch_monitis.scanner.line_count import count_lines
 from logwatch_monitis.scanner.literal_search import make_search
 from logwatch_monitis.scanner.login_id import Ordinals, login_id
 from logwatch_monitis.syslog import Minute, Moment, Split, split
 
-__all__ = ["Carried", "ScanCounts", "Scanner", "Timeline"]
+__all__ = ["Carried", "LineTimes", "ScanCounts", "Scanner"]
 
 _SECOND = 1_000_000
 _MAX_LINE = 4 * MAX_MESSAGE + 4096
 """Bytes of the longest line that is decoded: a message of the most characters and its header."""
 
 
-class Timeline(Protocol):
+class LineTimes(Protocol):
     """What the scanner asks of `logwatch_monitis.syslog.Timeline`."""
 
     def learn(self, data: bytes, offset: int, /) -> bool:
@@ -76,7 +76,7 @@ class ScanCounts:
         self.services.update(other.services)
 
 
-class _Known(NamedTuple):
+class _LineRules(NamedTuple):
     """What the rules say of a line; see `RuleSet.read`."""
 
     head: Split
@@ -114,7 +114,7 @@ class Scanner:
     def __init__(
         self,
         rules: RuleSet,
-        timeline: Timeline,
+        timeline: LineTimes,
         *,
         machine: str,
         path: str,
@@ -127,14 +127,14 @@ class Scanner:
         self.ordinals = ordinals or Ordinals()
         self.cut = cut or CutLines()
         self.counts = ScanCounts()
-        self._heads: dict[str, Head] = {}
+        self._heads: dict[str, HeaderCache] = {}
         self.use(rules)
 
     def use(self, rules: RuleSet) -> None:
         """Go on with other rules."""
         self.rules = rules
         self._search = _shared_search(tuple(rules.literals), tuple(rules.decoys))
-        self._lanes = Lanes(rules.lanes, len(rules.literals))
+        self._lanes = FastPath(rules.lanes, len(rules.literals))
 
     def feed(self, block: bytes, offset: int = 0) -> list[Login]:
         """Return the logins of a block of whole lines, in their order.
@@ -149,7 +149,7 @@ class Scanner:
         """Return the same logins, each as its line of JSON (`json_line`) with the line end."""
         return self._take(block, offset, ROWS)
 
-    def _take(self, block: bytes, offset: int, form: Form) -> list[Any]:
+    def _take(self, block: bytes, offset: int, form: OutputForm) -> list[Any]:
         """Return a block's logins in one form: a line takes its lane, or else the long way.
 
         A dense log spends its time in this loop, so the steps of a lane stand here in a row.
@@ -190,11 +190,11 @@ class Scanner:
         self._lanes.count(taken, self.counts.services)
         return found
 
-    def _head(self, form: Form, block: bytes, offset: int) -> Head:
+    def _head(self, form: OutputForm, block: bytes, offset: int) -> HeaderCache:
         """Return what is known of the beginning of a line, ready for a block."""
         head = self._heads.get(form.maker)
         if head is None:
-            head = self._heads[form.maker] = Head(form.clock)
+            head = self._heads[form.maker] = HeaderCache(form.clock)
         changed = self.timeline.learn(block, offset)
         if changed or self.timeline is not head.timeline:
             head.forget()
@@ -202,7 +202,7 @@ class Scanner:
         return head
 
     def _long_way(
-        self, line: bytes, offset: int, number: int, form: Form, found: list[Any]
+        self, line: bytes, offset: int, number: int, form: OutputForm, found: list[Any]
     ) -> None:
         """Append the login of a line that took no lane, if it is one."""
         login = self._line(line, offset)
@@ -216,7 +216,7 @@ class Scanner:
         return parts.after(place) if self.cut.waiting else inf
 
     def _follow(
-        self, parts: NextParts, place: float, end: int, form: Form, found: list[Any]
+        self, parts: NextParts, place: float, end: int, form: OutputForm, found: list[Any]
     ) -> float:
         """Append the logins of which the next part stands in a line that begins before *end*.
 
@@ -270,7 +270,7 @@ class Scanner:
             return None
         return login
 
-    def _read(self, line: bytes) -> _Known | None:
+    def _read(self, line: bytes) -> _LineRules | None:
         """Return what the rules say of a line."""
         if len(line) > _MAX_LINE:
             self.counts.overlong += 1
@@ -283,7 +283,7 @@ class Scanner:
             return None
         machine = head.machine or self.machine
         found = self.rules.read(head.program, head.message, machine, head.form)
-        return _Known(head, machine, *found) if found else None
+        return _LineRules(head, machine, *found) if found else None
 
     def _login(self, line: bytes, offset: int, head: Split, match: Match, moment: Moment) -> Login:
         local = None if head.machine else self.machine

@@ -3,9 +3,9 @@
 from logwatch_monitis.spool.locks import Lock, Locks
 from logwatch_monitis.spool.records import (
     DeadLetter,
-    Entry,
     Gap,
     Limits,
+    OutboxEntry,
     Position,
     SpoolDamagedError,
     SpoolFullError,
@@ -15,11 +15,11 @@ from logwatch_monitis.spool.spool import Spool
 
 __all__ = [
     "DeadLetter",
-    "Entry",
     "Gap",
     "Limits",
     "Lock",
     "Locks",
+    "OutboxEntry",
     "Position",
     "Spool",
     "SpoolDamagedError",

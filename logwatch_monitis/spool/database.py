@@ -21,8 +21,8 @@ from logwatch_monitis.spool.records import SpoolFullError
 __all__ = [
     "IN_MEMORY",
     "JOURNAL_BYTES",
-    "Connection",
     "DamagedError",
+    "Database",
     "connect",
     "connect_in_memory",
     "in_order",
@@ -124,7 +124,7 @@ def connect_in_memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
-class Connection:
+class Database:
     """Runs reads and transactions, one at a time: its user sees to that.
 
     Any failure leaves the database as it was before the call.

@@ -10,9 +10,9 @@ from logwatch_monitis.errors import StateError
 
 __all__ = [
     "DeadLetter",
-    "Entry",
     "Gap",
     "Limits",
+    "OutboxEntry",
     "Position",
     "SpoolDamagedError",
     "SpoolFullError",
@@ -46,7 +46,7 @@ class Position(NamedTuple):
     ordinals: str = ""
 
 
-class Entry(NamedTuple):
+class OutboxEntry(NamedTuple):
     """One login that waits for delivery.
 
     Attributes:
@@ -87,7 +87,7 @@ class DeadLetter(NamedTuple):
         since_us: when it was put aside, microseconds since the epoch.
     """
 
-    entry: Entry
+    entry: OutboxEntry
     reason: str
     since_us: int
 

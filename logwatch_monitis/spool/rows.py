@@ -15,7 +15,7 @@ from typing import Any
 
 from logwatch_monitis.login import Login
 from logwatch_monitis.spool.database import DamagedError
-from logwatch_monitis.spool.records import Entry
+from logwatch_monitis.spool.records import OutboxEntry
 
 __all__ = ["CONTENT", "ENTRY", "INSERT", "Row", "copy_readable", "entries", "row_of", "verify"]
 
@@ -61,7 +61,7 @@ def verify(cursor: sqlite3.Cursor, key: bytes) -> None:
             )
 
 
-def entries(found: Iterable[Sequence[Any]]) -> list[Entry]:
+def entries(found: Iterable[Sequence[Any]]) -> list[OutboxEntry]:
     """Return the entries of rows with the columns of `ENTRY`.
 
     Raises:
@@ -101,12 +101,12 @@ def _readable(damaged: sqlite3.Connection, table: str, columns: str) -> Iterator
         return
 
 
-def _entry(row: Sequence[Any]) -> Entry:
+def _entry(row: Sequence[Any]) -> OutboxEntry:
     key, time_us, user, host, srv, kind, machine, verified, method, crc, *rest = row
     if crc != _checksum(row[:9]):
         raise DamagedError("is damaged: an entry is not what was written")
     seq, attempts, history = rest
-    return Entry(
+    return OutboxEntry(
         *(seq, key.hex(), time_us, user, host, srv, kind, machine, bool(verified), method),
         attempts=attempts,
         history=bool(history),

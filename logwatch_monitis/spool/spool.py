@@ -22,8 +22,8 @@ from logwatch_monitis.spool import schema
 from logwatch_monitis.spool import transactions as outbox
 from logwatch_monitis.spool.database import (
     IN_MEMORY,
-    Connection,
     DamagedError,
+    Database,
     connect_in_memory,
     in_order,
     journal_of,
@@ -32,9 +32,9 @@ from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxO
 from logwatch_monitis.spool.machine_id import machine_identity
 from logwatch_monitis.spool.records import (
     DeadLetter,
-    Entry,
     Gap,
     Limits,
+    OutboxEntry,
     Position,
     SpoolDamagedError,
     Summary,
@@ -73,7 +73,7 @@ class Spool:
         self._events = events
         self._limits = limits
         self._lock = threading.RLock()
-        self._connection: Connection | None = None
+        self._connection: Database | None = None
         self._suspect: Suspect | None = None
         self._known: dict[str, Position] | None = None
         self._looking = False
@@ -116,7 +116,7 @@ class Spool:
         spool = cls(IN_MEMORY, clock, events, limits)
         raw = connect_in_memory()
         schema.migrate(raw)
-        spool._connection = Connection(IN_MEMORY, raw)
+        spool._connection = Database(IN_MEMORY, raw)
         spool.positions()
         return spool
 
@@ -129,7 +129,7 @@ class Spool:
         """
         spool = cls(directory, clock, events, Limits())
         raw = open_present(spool._path)
-        spool._connection = Connection(spool._path, raw)
+        spool._connection = Database(spool._path, raw)
         spool._looking = True
         return spool
 
@@ -212,12 +212,12 @@ class Spool:
 
     # Delivering side
 
-    def due(self, limit: int) -> list[Entry]:
+    def due(self, limit: int) -> list[OutboxEntry]:
         """Return the next entries to deliver, live before history, each in the order taken."""
         query = f"SELECT {ENTRY} FROM outbox ORDER BY history, seq LIMIT ?"  # noqa: S608 - our names
         return self._attempt(lambda c: entries(c.read(query, (limit,))))
 
-    def delivered(self, sent: Sequence[Entry]) -> int:
+    def delivered(self, sent: Sequence[OutboxEntry]) -> int:
         """Take out entries that the monitor has; return how many of them were still there.
 
         After a `SpoolFullError` ask again before sending anything, or they are sent twice.
@@ -236,7 +236,7 @@ class Spool:
             self._events(OutboxDrained(gap.dropped, gap.first_us / 1e6, gap.last_us / 1e6))
         return removed
 
-    def failed(self, tried: Sequence[Entry], reason: str) -> None:
+    def failed(self, tried: Sequence[OutboxEntry], reason: str) -> None:
         """Count a failed attempt to deliver entries, and keep its reason for `summary`."""
 
         def work(cursor: sqlite3.Cursor) -> None:
@@ -245,7 +245,7 @@ class Spool:
 
         self._write(work)
 
-    def refuse(self, entry: Entry, reason: str) -> bool:
+    def refuse(self, entry: OutboxEntry, reason: str) -> bool:
         """Put an entry aside as a dead letter; tell whether it was still waiting."""
         now = self._now_us()
         return self._write(lambda c: outbox.refuse(c, entry, reason[:_REASON_LENGTH], now))
@@ -331,7 +331,7 @@ class Spool:
     def _write(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         return self._attempt(lambda c: c.write(work))
 
-    def _attempt(self, operation: Callable[[Connection], T]) -> T:
+    def _attempt(self, operation: Callable[[Database], T]) -> T:
         """Run an operation; if the database fails it, once more on the one in its place."""
         with self._lock:
             connection = self._connected()
@@ -341,7 +341,7 @@ class Spool:
                 self._give_up(connection, str(error))
             return operation(self._connected())
 
-    def _give_up(self, connection: Connection, reason: str) -> None:
+    def _give_up(self, connection: Database, reason: str) -> None:
         if self._looking:
             raise StateError(f"the spool {self._path} {reason}", "'run' sets it aside")
         connection.close()
@@ -349,14 +349,14 @@ class Spool:
         self._known = None
         self._suspect = Suspect(connection.inode, reason)
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> Database:
         if self._connection is None:
             make_state_directory(self._directory)
             try:
                 raw, event = open_or_replace(self._path, self._clock, self._suspect)
             except sqlite3.Error as error:
                 raise in_order(self._path, error) from error
-            self._connection = Connection(self._path, raw)
+            self._connection = Database(self._path, raw)
             self._suspect = None
             if event:
                 self._events(event)

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.login import Login
 from logwatch_monitis.spool.duplicates import Twin, forget, note, twin_of, without_twins
-from logwatch_monitis.spool.records import DeadLetter, Entry, Gap, Limits, Position, SpoolFullError
+from logwatch_monitis.spool.records import (
+    DeadLetter,
+    Gap,
+    Limits,
+    OutboxEntry,
+    Position,
+    SpoolFullError,
+)
 from logwatch_monitis.spool.rows import CONTENT, INSERT, entries, row_of
 
 __all__ = [
@@ -96,13 +103,13 @@ def put_fact(cursor: sqlite3.Cursor, name: str, value: str | None) -> None:
     )
 
 
-def remove(cursor: sqlite3.Cursor, sent: Iterable[Entry]) -> int:
+def remove(cursor: sqlite3.Cursor, sent: Iterable[OutboxEntry]) -> int:
     """Take delivered entries out of the outbox; return how many were still there.
 
     Place and id together name an entry: a fresh database may have given the place away again.
     """
     total = 0
-    groups: tuple[list[Entry], list[Entry]] = ([], [])
+    groups: tuple[list[OutboxEntry], list[OutboxEntry]] = ([], [])
     for entry in sent:
         groups[entry.history].append(entry)
     for name, group in zip(("live", "history"), groups, strict=True):
@@ -116,7 +123,7 @@ def remove(cursor: sqlite3.Cursor, sent: Iterable[Entry]) -> int:
     return total
 
 
-def count_attempts(cursor: sqlite3.Cursor, failed: Iterable[Entry]) -> None:
+def count_attempts(cursor: sqlite3.Cursor, failed: Iterable[OutboxEntry]) -> None:
     """Add one failed attempt to each entry."""
     cursor.executemany(
         "UPDATE outbox SET attempts = attempts + 1 WHERE seq = ? AND id = ?",
@@ -124,7 +131,7 @@ def count_attempts(cursor: sqlite3.Cursor, failed: Iterable[Entry]) -> None:
     )
 
 
-def refuse(cursor: sqlite3.Cursor, entry: Entry, reason: str, now_us: int) -> bool:
+def refuse(cursor: sqlite3.Cursor, entry: OutboxEntry, reason: str, now_us: int) -> bool:
     """Move an entry to the dead letters; tell whether it was still in the outbox."""
     key = (entry.seq, bytes.fromhex(entry.id))
     columns = f"history, {CONTENT}, attempts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from logwatch_monitis.syslog.timestamps import Reading
+from logwatch_monitis.syslog.timestamps import Timestamp
 
 __all__ = ["DAY", "LEAP_GAP", "Instant", "instant", "is_leap", "latest", "steady_midnight"]
 
@@ -27,7 +27,7 @@ class Instant(NamedTuple):
     ambiguous: bool
 
 
-def instant(reading: Reading, year: int, zone: tzinfo) -> Instant | None:
+def instant(reading: Timestamp, year: int, zone: tzinfo) -> Instant | None:
     """Return the moment of *reading* in *year*, or None if the calendar has no such day.
 
     Second 60 is the first instant of the next minute. A time without a zone is in *zone*: in the
@@ -48,7 +48,7 @@ def instant(reading: Reading, year: int, zone: tzinfo) -> Instant | None:
     return Instant((seconds - first // _SECOND) * 1_000_000 + reading.micro, first > second)
 
 
-def latest(reading: Reading, bound: float, zone: tzinfo) -> tuple[int, Instant] | None:
+def latest(reading: Timestamp, bound: float, zone: tzinfo) -> tuple[int, Instant] | None:
     """Return the latest year, and the moment, not more than a day after *bound* (seconds UTC).
 
     A line is written no later than the moment we know it by; the day is for clocks and zones that
@@ -68,7 +68,7 @@ def is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
-def steady_midnight(reading: Reading, year: int, zone: tzinfo) -> int | None:
+def steady_midnight(reading: Timestamp, year: int, zone: tzinfo) -> int | None:
     """Return the microseconds UTC at which the day of *reading* began by its clocks.
 
     The day exists; None if the clocks change on it.
@@ -81,7 +81,7 @@ def steady_midnight(reading: Reading, year: int, zone: tzinfo) -> int | None:
     return (seconds - early // _SECOND) * 1_000_000 if early == late else None
 
 
-def _local(year: int, reading: Reading, second: int, zone: tzinfo) -> datetime:
+def _local(year: int, reading: Timestamp, second: int, zone: tzinfo) -> datetime:
     hour, rest = divmod(second, 3600)
     return datetime(year, reading.month, reading.day, hour, rest // 60, rest % 60, tzinfo=zone)
 

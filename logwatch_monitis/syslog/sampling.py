@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from logwatch_monitis.syslog.dates import DAY
 from logwatch_monitis.syslog.headers import stamp_at_start
-from logwatch_monitis.syslog.timestamps import Reading, read_stamp
+from logwatch_monitis.syslog.timestamps import Timestamp, read_stamp
 
-__all__ = ["YEAR", "Sample", "apart", "position_of", "sample_block", "sample_file"]
+__all__ = ["YEAR", "TimeSample", "apart", "position_of", "sample_block", "sample_file"]
 
 YEAR = 366 * DAY
 """Seconds of a leap year, in which every written date has its place."""
@@ -27,7 +27,7 @@ _WINDOWS = (1024, 65_536)  # bytes in which the next readable line is sought
 _MOST = 4096  # looks into gaps, for files that mix times far apart throughout
 
 
-class Sample(NamedTuple):
+class TimeSample(NamedTuple):
     """The time at the beginning of one line.
 
     Attributes:
@@ -38,13 +38,13 @@ class Sample(NamedTuple):
 
     offset: int
     position: int
-    reading: Reading
+    reading: Timestamp
 
 
 _Fetch = Callable[[int, int], bytes]
 
 
-def position_of(reading: Reading) -> int:
+def position_of(reading: Timestamp) -> int:
     """Return the seconds from the beginning of a leap year to *reading*."""
     return (_BEFORE_MONTH[reading.month - 1] + reading.day - 1) * DAY + reading.second
 
@@ -55,7 +55,7 @@ def apart(one: int, other: int) -> int:
     return min(distance, YEAR - distance)
 
 
-def sample_file(descriptor: int, size: int) -> list[Sample]:
+def sample_file(descriptor: int, size: int) -> list[TimeSample]:
     """Return samples of an open file, in order of their offsets.
 
     Costs a few hundred short reads whatever the size: a grid, and between neighbours that are
@@ -64,13 +64,13 @@ def sample_file(descriptor: int, size: int) -> list[Sample]:
     return _sample(lambda offset, count: os.pread(descriptor, count, offset), size)
 
 
-def sample_block(data: bytes, offset: int) -> list[Sample]:
+def sample_block(data: bytes, offset: int) -> list[TimeSample]:
     """Return samples of a block of whole lines that begins at *offset*."""
     found = _sample(lambda start, count: data[start : start + count], len(data))
     return [sample._replace(offset=sample.offset + offset) for sample in found]
 
 
-def _sample(fetch: _Fetch, size: int) -> list[Sample]:
+def _sample(fetch: _Fetch, size: int) -> list[TimeSample]:
     if size <= _EVERY_LINE:
         return list(_stamps(fetch(0, size), 0))
     samples = _grid(fetch, size, _FEW)
@@ -82,13 +82,13 @@ def _sample(fetch: _Fetch, size: int) -> list[Sample]:
     return closed + samples[-1:]
 
 
-def _is_even(early: Sample, late: Sample) -> bool:
+def _is_even(early: TimeSample, late: TimeSample) -> bool:
     """Return whether nothing between two neighbours can be in doubt."""
     written = early.reading.year is not None and late.reading.year is not None
     return written or apart(early.position, late.position) <= DAY
 
 
-def _grid(fetch: _Fetch, size: int, count: int) -> list[Sample]:
+def _grid(fetch: _Fetch, size: int, count: int) -> list[TimeSample]:
     """Return up to *count* samples evenly over the file, and its last line's."""
     places = range(0, size, size // count)
     found = [_sample_at(fetch, place, size) for place in places]
@@ -96,7 +96,9 @@ def _grid(fetch: _Fetch, size: int, count: int) -> list[Sample]:
     return sorted({sample for sample in found if sample is not None})
 
 
-def _between(fetch: _Fetch, early: Sample, late: Sample, looks: Iterator[int]) -> Iterator[Sample]:
+def _between(
+    fetch: _Fetch, early: TimeSample, late: TimeSample, looks: Iterator[int]
+) -> Iterator[TimeSample]:
     """Yield *early* and what lies between it and *late*, as far as the time jumps there."""
     stack = [late]
     while stack:
@@ -111,7 +113,7 @@ def _between(fetch: _Fetch, early: Sample, late: Sample, looks: Iterator[int]) -
         early = stack.pop()
 
 
-def _middle(fetch: _Fetch, low: int, high: int) -> Sample | None:
+def _middle(fetch: _Fetch, low: int, high: int) -> TimeSample | None:
     """Return a sample strictly between two lines, near the middle; None if there is none."""
     for place in (low + (high - low) // 2, low + 1):
         sample = _sample_at(fetch, place, high)
@@ -120,7 +122,7 @@ def _middle(fetch: _Fetch, low: int, high: int) -> Sample | None:
     return None
 
 
-def _sample_at(fetch: _Fetch, place: int, limit: int) -> Sample | None:
+def _sample_at(fetch: _Fetch, place: int, limit: int) -> TimeSample | None:
     """Return the first line with a time that begins at *place* or behind it, before *limit*."""
     back = 1 if place else 0
     for window in _WINDOWS:
@@ -133,7 +135,7 @@ def _sample_at(fetch: _Fetch, place: int, limit: int) -> Sample | None:
     return None
 
 
-def _last_sample(fetch: _Fetch, size: int) -> Sample | None:
+def _last_sample(fetch: _Fetch, size: int) -> TimeSample | None:
     start = max(size - _WINDOWS[-1], 0)
     data = fetch(start, size - start)
     end = len(data)
@@ -145,24 +147,24 @@ def _last_sample(fetch: _Fetch, size: int) -> Sample | None:
     return None
 
 
-def _stamps(data: bytes, offset: int) -> Iterator[Sample]:
+def _stamps(data: bytes, offset: int) -> Iterator[TimeSample]:
     """Yield the samples of all lines of *data*, which begins with a line at *offset*."""
     begin = 0
     while 0 <= begin < len(data):
         header = data[begin : begin + _HEADER].lstrip(b"\0")
         reading = _reading(header.partition(b"\n")[0])
         if reading is not None:
-            yield Sample(offset + begin, position_of(reading), reading)
+            yield TimeSample(offset + begin, position_of(reading), reading)
         begin = data.find(b"\n", begin) + 1 or -1
 
 
 @lru_cache(maxsize=64)
-def _of_day(text: bytes) -> Reading | None:
+def _of_day(text: bytes) -> Timestamp | None:
     """Return ``Mmm dd`` as a time; many lines share it."""
     return read_stamp(f"{text.decode('latin-1')} 00:00:00")
 
 
-def _reading(header: bytes) -> Reading | None:
+def _reading(header: bytes) -> Timestamp | None:
     if header[6:7] == b" " and header[9:10] == b":" and header[12:13] == b":":
         day = _of_day(header[:6])
         if day is not None and header[15:16] == b" ":
@@ -171,7 +173,7 @@ def _reading(header: bytes) -> Reading | None:
     return None if stamp is None else read_stamp(stamp)
 
 
-def _at_time(day: Reading, time: bytes) -> Reading | None:
+def _at_time(day: Timestamp, time: bytes) -> Timestamp | None:
     hour, minute, second = time[:2], time[3:5], time[6:]
     if not (hour + minute + second).isdigit():
         return None

@@ -21,7 +21,7 @@ from logwatch_monitis.syslog.zones import current_zone
 if TYPE_CHECKING:
     from logwatch_monitis.interfaces import Clock
 
-__all__ = ["END", "Bound", "LiveTimeline", "Minute", "Moment", "Timeline", "YearSource"]
+__all__ = ["END", "LiveTimeline", "Minute", "Moment", "Timeline", "WrittenRange", "YearSource"]
 
 END = 1 << 62
 """The offset behind every line: what is known there holds for the whole file."""
@@ -64,7 +64,7 @@ class Minute(NamedTuple):
     limit: float
 
 
-class Bound(NamedTuple):
+class WrittenRange(NamedTuple):
     """What lies at places ``first <= place < limit`` was written by ``written`` (seconds UTC)."""
 
     written: float
@@ -79,7 +79,7 @@ class YearSource(Protocol):
     def overrun(self) -> bool:
         """See `Timeline.overrun`."""
 
-    def at(self, place: float) -> Bound:
+    def at(self, place: float) -> WrittenRange:
         """Return by when the line at *place*, an offset, was written."""
 
     def learn(self, data: bytes, offset: int, /) -> bool:
@@ -265,12 +265,12 @@ class _Now:
     def __init__(self, after: float) -> None:
         self._after = after
 
-    def at(self, place: float) -> Bound:
+    def at(self, place: float) -> WrittenRange:
         """Return *place*, the clock's seconds; what it says holds for a second."""
         written = place
         if place < _SET_CLOCK:
             written = max(place, self._after, Path(__file__).stat().st_mtime)
-        return Bound(written, place, place + 1)
+        return WrittenRange(written, place, place + 1)
 
     def learn(self, _data: bytes, _offset: int, /) -> bool:
         """Return that time goes on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["MONTHS", "STAMP", "Reading", "read_stamp"]
+__all__ = ["MONTHS", "STAMP", "Timestamp", "read_stamp"]
 
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _MONTH = r"[^\W\d_]{3,9}+\.?"
@@ -37,7 +37,7 @@ _HOURS, _MINUTES, _LEAP_SECOND = 24, 60, 60
 _LAST_MONTH, _LAST_DAY = 12, 31
 
 
-class Reading(NamedTuple):
+class Timestamp(NamedTuple):
     """A time as written.
 
     Attributes:
@@ -85,7 +85,7 @@ MONTHS = _months(
 (``lis`` is October in Croatia and November in Poland) are left out."""
 
 
-def read_stamp(stamp: str) -> Reading | None:
+def read_stamp(stamp: str) -> Timestamp | None:
     """Return what *stamp* says, or None if it is no time (RFC 3164 4.1.2, RFC 3339 5.6)."""
     found = _ISO(stamp) if stamp[4:5] == "-" else _SYSLOG(stamp)
     if found is None:
@@ -99,18 +99,18 @@ def read_stamp(stamp: str) -> Reading | None:
     return reading._replace(second=hour * 3600 + minute * 60 + second, micro=micro)
 
 
-def _iso(found: re.Match[str]) -> Reading:
+def _iso(found: re.Match[str]) -> Timestamp:
     zone = 0 if found["utc"] else None
     if found["sign"]:
         east = int(found["hours"]) * 3600 + int(found["minutes"] or "0") * 60
         zone = -east if found["sign"] == "-" else east
-    return Reading(int(found["year"]), int(found["month"]), int(found["day"]), 0, 0, zone)
+    return Timestamp(int(found["year"]), int(found["month"]), int(found["day"]), 0, 0, zone)
 
 
-def _syslog(found: re.Match[str]) -> Reading:
+def _syslog(found: re.Match[str]) -> Timestamp:
     month = MONTHS.get(found["month"].lower().rstrip("."), 0)
     year = found["first"] or found["middle"] or found["last"]
-    return Reading(int(year) if year else None, month, int(found["day"]), 0, 0, None)
+    return Timestamp(int(year) if year else None, month, int(found["day"]), 0, 0, None)
 
 
 def _is_clock(hour: int, minute: int, second: int) -> bool:

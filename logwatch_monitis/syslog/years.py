@@ -30,14 +30,14 @@ from logwatch_monitis.syslog.dates import DAY, LEAP_GAP, instant, is_leap, lates
 from logwatch_monitis.syslog.file_times import reference_time
 from logwatch_monitis.syslog.sampling import (
     YEAR,
-    Sample,
+    TimeSample,
     apart,
     position_of,
     sample_block,
     sample_file,
 )
-from logwatch_monitis.syslog.timeline import END, Bound
-from logwatch_monitis.syslog.timestamps import Reading
+from logwatch_monitis.syslog.timeline import END, WrittenRange
+from logwatch_monitis.syslog.timestamps import Timestamp
 
 __all__ = ["StreamYears", "Years", "file_years"]
 
@@ -53,7 +53,7 @@ _BOOT = _HOUR  # seconds after the epoch in which a clock that was never set beg
 class _Dated(NamedTuple):
     """A sample with its year; ``time`` is in seconds UTC."""
 
-    sample: Sample
+    sample: TimeSample
     year: int
     time: float
 
@@ -79,7 +79,7 @@ class Years:
         """Never: the last line was known before the first was dated."""
         return False
 
-    def at(self, place: float) -> Bound:
+    def at(self, place: float) -> WrittenRange:
         """Return by when the line at this offset was written."""
         return _lookup(self.offsets, self.bounds, place)
 
@@ -116,7 +116,7 @@ def file_years(
 
 
 def _years(
-    samples: Sequence[Sample], zone: tzinfo, reference: float, start_year: int | None
+    samples: Sequence[TimeSample], zone: tzinfo, reference: float, start_year: int | None
 ) -> Years:
     dated = _date_file(samples, zone, reference, start_year)
     if not dated:
@@ -129,7 +129,7 @@ def _years(
 
 
 def _date_file(
-    samples: Sequence[Sample], zone: tzinfo, reference: float, start_year: int | None
+    samples: Sequence[TimeSample], zone: tzinfo, reference: float, start_year: int | None
 ) -> list[_Dated]:
     steady, _ = _without_excursions(samples, zone, _position_at(reference, zone))
     if not steady:
@@ -146,11 +146,13 @@ def _date_file(
     return _dated(steady, base, turns, zone)
 
 
-def _written(steady: Sequence[Sample]) -> list[int]:
+def _written(steady: Sequence[TimeSample]) -> list[int]:
     return [index for index, sample in enumerate(steady) if sample.reading.year is not None]
 
 
-def _settled(steady: Sequence[Sample], turns: Sequence[int], written: Sequence[int]) -> list[int]:
+def _settled(
+    steady: Sequence[TimeSample], turns: Sequence[int], written: Sequence[int]
+) -> list[int]:
     """Return each sample's start year from the next written year, else from the last one."""
     base: list[int] = []
     for index in range(len(steady)):
@@ -159,7 +161,7 @@ def _settled(steady: Sequence[Sample], turns: Sequence[int], written: Sequence[i
     return base
 
 
-def _leap_start(steady: Sequence[Sample], turns: Sequence[int], start: int) -> int:
+def _leap_start(steady: Sequence[TimeSample], turns: Sequence[int], start: int) -> int:
     """Return the latest start year up to *start* that puts every 29 February into a leap year."""
     leaps = {turn for s, turn in zip(steady, turns, strict=True) if _is_leap_day(s.reading)}
     for year in range(start, start - LEAP_GAP - 1, -1):
@@ -169,8 +171,8 @@ def _leap_start(steady: Sequence[Sample], turns: Sequence[int], start: int) -> i
 
 
 def _without_excursions(
-    samples: Sequence[Sample], zone: tzinfo, home: int | None = None
-) -> tuple[list[Sample], int]:
+    samples: Sequence[TimeSample], zone: tzinfo, home: int | None = None
+) -> tuple[list[TimeSample], int]:
     """Return the samples without those of wrong clocks, and how many at the end are settled.
 
     Args:
@@ -179,7 +181,7 @@ def _without_excursions(
         home: the position of the moment after the last sample, None if more will follow.
     """
     epoch = _position_at(0, zone)
-    kept: list[Sample] = []
+    kept: list[TimeSample] = []
     settled = index = 0
     while index < len(samples):
         end = index + 1
@@ -196,7 +198,7 @@ def _without_excursions(
     return kept, settled or len(kept)
 
 
-def _end_of_run(samples: Sequence[Sample], start: int) -> int:
+def _end_of_run(samples: Sequence[TimeSample], start: int) -> int:
     end = start
     while end < len(samples) and apart(samples[end].position, samples[start].position) <= DAY:
         end += 1
@@ -211,7 +213,7 @@ def _is_unset(run: int, epoch: int) -> bool:
     return (run - epoch) % YEAR <= _BOOT
 
 
-def _is_excursion(before: Sequence[Sample], run: int, back: int, epoch: int) -> bool:
+def _is_excursion(before: Sequence[TimeSample], run: int, back: int, epoch: int) -> bool:
     left = before[-1].position
     if apart(run, back) <= DAY:
         return False
@@ -221,7 +223,7 @@ def _is_excursion(before: Sequence[Sample], run: int, back: int, epoch: int) -> 
     return returned and _is_unset(run, epoch)
 
 
-def _turns(samples: Sequence[Sample]) -> list[int]:
+def _turns(samples: Sequence[TimeSample]) -> list[int]:
     """Return how many New Years lie between the first sample and each."""
     turn = 0
     turns = [0]
@@ -253,14 +255,14 @@ def _bounds(dated: Sequence[_Dated], end: float) -> tuple[list[int], list[float]
     return offsets, bounds
 
 
-def _lookup(offsets: Sequence[int], bounds: Sequence[float], place: float) -> Bound:
+def _lookup(offsets: Sequence[int], bounds: Sequence[float], place: float) -> WrittenRange:
     index = max(bisect_right(offsets, place) - 1, 0)
     limit = offsets[index + 1] if index + 1 < len(offsets) else END + 1
-    return Bound(bounds[index], offsets[index], limit)
+    return WrittenRange(bounds[index], offsets[index], limit)
 
 
 def _dated(
-    samples: Sequence[Sample], starts: Sequence[int], turns: Sequence[int], zone: tzinfo
+    samples: Sequence[TimeSample], starts: Sequence[int], turns: Sequence[int], zone: tzinfo
 ) -> list[_Dated]:
     """Return the samples with their years: that of the first line and the New Years since."""
     dated = []
@@ -272,11 +274,11 @@ def _dated(
     return dated
 
 
-def _is_leap_day(reading: Reading) -> bool:
+def _is_leap_day(reading: Timestamp) -> bool:
     return (reading.month, reading.day) == (2, 29)
 
 
-def _latest_year(sample: Sample, reference: float, zone: tzinfo) -> int:
+def _latest_year(sample: TimeSample, reference: float, zone: tzinfo) -> int:
     """Return the latest year that fits; for ``Feb 30`` any will do."""
     found = latest(sample.reading, reference, zone)
     return found[0] if found else datetime.fromtimestamp(reference, UTC).year
@@ -285,7 +287,7 @@ def _latest_year(sample: Sample, reference: float, zone: tzinfo) -> int:
 def _position_at(seconds: float, zone: tzinfo) -> int:
     local = datetime.fromtimestamp(seconds, zone)
     second = local.hour * 3600 + local.minute * 60 + local.second
-    return position_of(Reading(None, local.month, local.day, second, 0, None))
+    return position_of(Timestamp(None, local.month, local.day, second, 0, None))
 
 
 class StreamYears:
@@ -326,7 +328,7 @@ class StreamYears:
         )
         return next(moved, self._start - self._late)
 
-    def at(self, place: float) -> Bound:
+    def at(self, place: float) -> WrittenRange:
         """Return by when the line at this offset of the last block learned was written."""
         return _lookup(self._offsets, self._bounds, place)
 
@@ -343,7 +345,7 @@ class StreamYears:
         self._open = dated[max(settled - 2, 0) :]
         return True
 
-    def _date(self, steady: Sequence[Sample]) -> list[_Dated]:
+    def _date(self, steady: Sequence[TimeSample]) -> list[_Dated]:
         turns, written = _turns(steady), _written(steady)
         known = self._open[0].year if self._open else self._start
         if written:

@@ -11,7 +11,7 @@ from journals import BEGIN_US, JournalDirectory, needs_journal_tools, opened, ss
 from running import eventually
 from spools import SetClock
 
-from logwatch_monitis.agent.reader import LOOK_AT_MOST_S, Agent
+from logwatch_monitis.agent.reader import LOOK_AT_MOST_S, LogReader
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.sources.files.tail import Tail
 from logwatch_monitis.sources.journal.follower import LOG, Journal
@@ -55,7 +55,7 @@ def _agent_that(logs, tmp_path):
         paths = [str(log.path) for log in logs]
         tail = Tail(paths, {}, clock=clock, events=events.append)
         yield lambda leave: (
-            Agent(
+            LogReader(
                 tail=tail,
                 spool=spool,
                 rules=load_rules(),
@@ -129,7 +129,7 @@ def _journal_agent(tmp_path):
         reading = Journal(
             saved.get(LOG), wake=lambda: None, from_start=True, options=journal.options, **known
         )
-        agent = Agent(
+        agent = LogReader(
             tail=Tail([str(log)], saved, from_start=True, **known),
             journal=reading,
             spool=spool,

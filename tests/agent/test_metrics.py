@@ -13,9 +13,9 @@ from running import Running, eventually
 from spools import SetClock
 
 from logwatch_monitis.agent.control import ask
-from logwatch_monitis.agent.counters import CountingTransport, Histogram, Tally
+from logwatch_monitis.agent.counters import Counters, CountingTransport, Histogram
 from logwatch_monitis.agent.metrics import FIGURES
-from logwatch_monitis.agent.recent import RECENT, Sightings
+from logwatch_monitis.agent.recent import RECENT, RecentLines
 from logwatch_monitis.delivery import Delivered, DeliveryFailed
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.grammar import load_rules
@@ -134,7 +134,7 @@ def test_a_histogram():
 def test_events_are_counted():
     """What may have lost lines, what is tried again, and how late live logins were."""
     clock = SetClock(1000.0)
-    tally = Tally(clock)
+    tally = Counters(clock)
     tally(FileRotated("a", ()))
     tally(FileReplaced("a"))
     tally(FileTruncated("a", 5, "", 5))
@@ -157,7 +157,7 @@ def test_requests_are_counted_whatever_comes_of_them():
             return Reply(200, {}, b"")
 
     clock = SetClock()
-    tally = Tally(clock)
+    tally = Counters(clock)
     transport = CountingTransport(Line(), tally, clock)
     transport.send("POST", "http://x", {"action": "addResult"})
     with pytest.raises(UnreachableError):
@@ -172,7 +172,7 @@ class TestSightings:
     def see(self, *lines):
         """Return sightings that have been shown these lines."""
         rules, clock = load_rules(), SetClock()
-        sightings = Sightings(rules)
+        sightings = RecentLines(rules)
         scanner = Scanner(rules, Timeline.live(UTC, clock), machine="web1", path="auth.log")
         data = "".join(lines).encode()
         sightings(data, scanner.feed(data))

@@ -14,8 +14,8 @@ from spools import SetClock
 from logwatch_monitis.agent.daemon import _Daemon
 from logwatch_monitis.agent.systemd import Notifier
 from logwatch_monitis.config.model import Config
-from logwatch_monitis.delivery.liveness import PATIENCE_S, Pulse, PulsingTransport
-from logwatch_monitis.delivery.worker import Sender
+from logwatch_monitis.delivery.liveness import PATIENCE_S, Liveness, LivenessTransport
+from logwatch_monitis.delivery.worker import DeliveryThread
 from logwatch_monitis.errors import UnreachableError
 from logwatch_monitis.login import Login
 from logwatch_monitis.protocol.client import MonitisClient
@@ -120,16 +120,16 @@ def _sender_of(tmp_path):
     spool = Spool.open(tmp_path, clock=clock, events=lambda _event: None)
 
     def make(transport):
-        pulse = Pulse(clock)
+        pulse = Liveness(clock)
         client = MonitisClient(
             "http://127.0.0.1:9",
             API_KEY,
             SECRET_KEY,
-            transport=PulsingTransport(transport, pulse),
+            transport=LivenessTransport(transport, pulse),
             clock=clock,
         )
         config = Config(state=str(tmp_path))
-        sender = Sender(config, spool, client, clock, lambda _event: None, pulse=pulse)
+        sender = DeliveryThread(config, spool, client, clock, lambda _event: None, pulse=pulse)
         sender.start()
         started.append(sender)
         return clock, spool, sender, pulse

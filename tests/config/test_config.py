@@ -54,7 +54,7 @@ class TestKeys:
 
         assert read == config.Config(
             path="c.yaml",
-            monitor=config.Monitor(
+            monitor=config.MonitorConfig(
                 url="https://monitor.example.org/",
                 api_key=Credential("api-key", Secret("KEY1")),
                 secret_key=Credential("secret-key", file="/etc/logwatch-monitis/secret-key"),
@@ -76,7 +76,7 @@ class TestKeys:
             retention=config.Keep(365, 512),
             reads="key",
             timestamp_window="off",
-            log=config.Log("json", "debug"),
+            log=config.LogConfig("json", "debug"),
         )
         assert read.state_directory == Path("/srv/state")
 

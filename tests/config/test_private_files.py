@@ -19,7 +19,7 @@ from logwatch_monitis.config.private_files import (
 )
 from logwatch_monitis.delivery.sent_log import Notes
 from logwatch_monitis.interfaces import SystemClock
-from logwatch_monitis.server.api.passwords import Login, save_login
+from logwatch_monitis.server.api.passwords import PasswordLogin, save_login
 from logwatch_monitis.server.store.schema import connect_writer
 from logwatch_monitis.server.store.store import Store
 from logwatch_monitis.spool import Locks, Spool
@@ -158,7 +158,7 @@ def test_a_login_that_others_may_write_opens_nothing(tmp_path):
     """What lets old clients fetch the keys is as private as the keys."""
     save_login(tmp_path, "old", "word").chmod(0o622)
     with pytest.raises(UnsafeFileError, match="may be written by others"):
-        Login.load(tmp_path)
+        PasswordLogin.load(tmp_path)
 
 
 @needs_root

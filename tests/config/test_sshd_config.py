@@ -4,7 +4,7 @@ import pytest
 from commands import EXAMPLE_LOG, run
 
 from logwatch_monitis.config import sshd_config
-from logwatch_monitis.config.sshd_config import Setting, read_log_settings
+from logwatch_monitis.config.sshd_config import SshdSetting, read_log_settings
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_the_first_value_for_everybody_counts(tmp_path, main, included, expected
     (tmp_path / "more" / "a.conf").write_text(included)
     (tmp_path / "sshd_config").write_text(main)
     found = read_log_settings(tmp_path / "sshd_config").get("loglevel")
-    assert found == (expected and Setting(expected[0], f"{tmp_path}/{expected[1]}"))
+    assert found == (expected and SshdSetting(expected[0], f"{tmp_path}/{expected[1]}"))
 
 
 @pytest.fixture(name="check")

@@ -15,7 +15,7 @@ from fake_monitor import (
 from spools import SetClock
 
 from logwatch_monitis.errors import MonitorError, SetupError, UnreachableError
-from logwatch_monitis.protocol.client import MonitisClient, Monitor
+from logwatch_monitis.protocol.client import MonitisClient, MonitorRow
 from logwatch_monitis.protocol.errors import (
     BusyError,
     DeniedError,
@@ -74,7 +74,7 @@ def test_life_of_a_monitor(server, client):
     client.add_monitor("Other", "other", LOGIN_PARAMETERS)
     client.add_result(created, RESULT)
 
-    expected = [Monitor("305", "Login Monitor", "loginMonitor", "")]
+    expected = [MonitorRow("305", "Login Monitor", "loginMonitor", "")]
     assert expected == client.monitors("loginMonitor")
     assert expected == client.monitors("loginMonitor", output="xml")
     assert client.monitors("third") == []

@@ -39,12 +39,12 @@ from logwatch_monitis.protocol import request_parsing as inbound
 from logwatch_monitis.protocol import responses as answers
 from logwatch_monitis.protocol import url as address
 from logwatch_monitis.protocol.client import MonitisClient
-from logwatch_monitis.protocol.rendering import MAX_REPLY, Bound
+from logwatch_monitis.protocol.rendering import MAX_REPLY, SizeBound
 from logwatch_monitis.protocol.transport import RequestsTransport
 from logwatch_monitis.protocol.wire import LOGIN_PARAMETERS, Result
 from logwatch_monitis.server.api import aggregation as report
 from logwatch_monitis.server.page import query as asked
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 from logwatch_monitis.syslog.headers import split
 from logwatch_monitis.syslog.timestamps import read_stamp
 
@@ -120,7 +120,7 @@ PARSERS = {
     replies.parse_json: (replies.parse_json, BODIES, ValueError),
     replies.parse_xml: (replies.parse_xml, BODIES, ValueError),
     asked.parse: (lambda params: asked.parse(params, NOW, UTC), PARAMS, ValueError),
-    report.parse_span: (report.parse_span, PARAMS, Refused),
+    report.parse_span: (report.parse_span, PARAMS, OperationRefused),
     parse_config: (
         lambda data: parse_config(data, "config.yaml"),
         BODIES,
@@ -278,7 +278,7 @@ def test_a_name_that_stands_twice_is_no_yes(name):
 
 def test_bounds():
     """Rows, members and bytes each have a limit of their own."""
-    for bound in (Bound(size=10), Bound(rows=2), Bound(values=2)):
+    for bound in (SizeBound(size=10), SizeBound(rows=2), SizeBound(values=2)):
         with pytest.raises(ValueError, match="too long"):
             replies.parse_json(b"[{},{},1,2,3]", bound)
 

@@ -9,7 +9,7 @@ from commands import run as command
 from running import Running, eventually
 from spools import SetClock
 
-from logwatch_monitis.agent.reader import Agent
+from logwatch_monitis.agent.reader import LogReader
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.scanner.login_id import login_id
 from logwatch_monitis.scanner.scanner import Scanner
@@ -151,7 +151,9 @@ def _agent_of(tmp_path):
         tail = Tail([str(log)], saved, from_start=True, **known)
         opened.extend([spool, tail])
         return (
-            Agent(tail=tail, spool=spool, rules=load_rules(), zone=UTC, machine="web1", **known),
+            LogReader(
+                tail=tail, spool=spool, rules=load_rules(), zone=UTC, machine="web1", **known
+            ),
             spool,
         )
 

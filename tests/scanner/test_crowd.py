@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.scanner.compact_counts import Crowd
-from logwatch_monitis.scanner.login_id import Opening, Ordinals
+from logwatch_monitis.scanner.compact_counts import CompactCounts
+from logwatch_monitis.scanner.login_id import JobStart, Ordinals
 
 
 def name(number):
@@ -19,7 +19,7 @@ def name(number):
 @given(st.integers(0, 2**32).map(random.Random))
 def test_counting(rng):
     """Whatever is counted, saved and loaded, each id has the count that was set last."""
-    crowd, expected = Crowd({}), {}
+    crowd, expected = CompactCounts({}), {}
     tails = [name(number)[20:] for number in range(3)]
     heads = ["0000" + rng.choice(["00", "0a", "ff"]) * 8 for _ in range(6)]
     for _ in range(200):
@@ -28,7 +28,7 @@ def test_counting(rng):
         expected[one] = rng.choice([1, 2, 65_535, 65_536, 10**9])
         crowd[one + rng.choice(tails)] = expected[one]
         if rng.random() < 0.02:
-            crowd = Crowd.load(crowd.save())
+            crowd = CompactCounts.load(crowd.save())
     assert dict(crowd) == expected
     assert len(crowd) == len(expected)
     with pytest.raises(KeyError):
@@ -49,7 +49,7 @@ def test_ordinals_of_a_crowded_second(monkeypatch):
             packed = Ordinals(packed.save())
     assert found == expected
     for shared in (False, True):
-        before, job = Ordinals(), Ordinals("", Opening())
+        before, job = Ordinals(), Ordinals("", JobStart())
         for number in range(100):
             before.next(name(number), 5)
             job.next(name(number + (90 if shared else 100)), 5)

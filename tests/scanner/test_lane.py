@@ -16,8 +16,8 @@ from logwatch_monitis.grammar.files import read_file
 from logwatch_monitis.grammar.lane import make_lane
 from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
 from logwatch_monitis.login import json_line
-from logwatch_monitis.scanner.fast_path import LOGINS, Express
-from logwatch_monitis.scanner.header_cache import Head, as_number
+from logwatch_monitis.scanner.fast_path import LOGINS, FastRule
+from logwatch_monitis.scanner.header_cache import HeaderCache, as_number
 from logwatch_monitis.scanner.login_id import Ordinals
 from logwatch_monitis.scanner.scanner import Scanner
 from logwatch_monitis.syslog import Timeline, split
@@ -59,7 +59,7 @@ def test_lane_of_any_line(rule, rng):
         lane = make_lane(("f/r", "f", "login"), ["p"], line, defaults, before)
         if lane is None:
             continue
-        take, head = Express(lane).take(LOGINS), Head(as_number)
+        take, head = FastRule(lane).take(LOGINS), HeaderCache(as_number)
         head.begin(timeline(), Ordinals(), "", 0)
         for _ in range(40):
             text = f"Jan  5 03:00:01 web1 p: {grammar_lines.message(rule, rng)}"
@@ -153,7 +153,7 @@ WAYS = {}
 
 def opened(rules, lane):
     """Return a scanner in which every literal leads to one lane."""
-    way = WAYS.setdefault(lane.rule, Express(lane))
+    way = WAYS.setdefault(lane.rule, FastRule(lane))
     result = scanner(rules)
     result._lanes._by_literal = [way] * len(rules.literals)
     return result

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logwatch_monitis.login import Login, iso_time
-from logwatch_monitis.scanner.login_id import Opening, Ordinals, login_id
+from logwatch_monitis.scanner.login_id import JobStart, Ordinals, login_id
 
 LINE = b"Mar  5 04:05:06 web1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls"
 
@@ -103,7 +103,7 @@ class TestJobs:
         for name, when, ambiguous in before:
             whole.next(name, when, ambiguous=ambiguous)
             state.next(name, when, ambiguous=ambiguous)
-        alone = Ordinals("", Opening())
+        alone = Ordinals("", JobStart())
 
         found = [alone.next(i, s, ambiguous=a) for i, s, a in job]
 
@@ -124,7 +124,7 @@ class TestJobs:
     )
     def test_only_a_shared_line_is_in_the_way(self, before, job, followed):
         """A job is done again where both have counted one line of one second, and only there."""
-        state, alone = Ordinals(), Ordinals("", Opening())
+        state, alone = Ordinals(), Ordinals("", JobStart())
         for name, second in before:
             state.next(name, second)
         for name, second in job:
@@ -134,7 +134,7 @@ class TestJobs:
 
     def test_a_repeated_hour_is_counted_in_one_run(self):
         """Lines of a repeated hour are remembered for long, so a job after them is done again."""
-        state, alone = Ordinals(), Ordinals("", Opening())
+        state, alone = Ordinals(), Ordinals("", JobStart())
         state.next("a", 5, ambiguous=True)
         alone.next("b", 100)
 
@@ -142,7 +142,7 @@ class TestJobs:
 
     def test_loading_begins_anew(self):
         """What was counted before another state is loaded is no part of the opening."""
-        ordinals = Ordinals("", Opening())
+        ordinals = Ordinals("", JobStart())
         ordinals.next("a", 5)
         ordinals.load("")
 

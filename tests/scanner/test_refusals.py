@@ -3,7 +3,7 @@
 from spools import SetClock
 
 from logwatch_monitis.scanner.provenance import TELL_EVERY_S, LoginRefused, Refusals
-from logwatch_monitis.sources.journal.entry import Refused
+from logwatch_monitis.sources.journal.entry import RefusedLogin
 from logwatch_monitis.sources.journal.trust import Origin
 
 
@@ -11,7 +11,7 @@ def test_a_flood_is_told_of_once_a_minute():
     """The first one at once, those after it together, nothing when there is nothing new."""
     clock, events = SetClock(), []
     refusals = Refusals(clock, events.append)
-    forged = [Refused(name, Origin("syslog", "1000", "", "", ""), name) for name in "abc"]
+    forged = [RefusedLogin(name, Origin("syslog", "1000", "", "", ""), name) for name in "abc"]
 
     refusals.note([])
     refusals.note(forged[:1])

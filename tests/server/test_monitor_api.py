@@ -13,7 +13,7 @@ from real_monitor import LOGIN_PARAMS, running_monitor, stamp
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.protocol.wire import Result, encode_batch
 from logwatch_monitis.server.api.authentication import TOKEN_LIFETIME, Authenticator
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 ALICE = "user_login:alice;host:192.0.2.7;srv:sshd"
@@ -208,10 +208,10 @@ def test_a_token_lasts_a_day_and_then_says_expired():
     write = {"apikey": "API", "validation": "token", "authToken": token}
     clock.time += TOKEN_LIFETIME
     auth.check_write(write)
-    with pytest.raises(Refused, match="Invalid"):
+    with pytest.raises(OperationRefused, match="Invalid"):
         Authenticator(Keys("API", "OTHER", "PAGE"), clock).check_write(write)
     clock.time += 1
-    with pytest.raises(Refused, match="expire"):
+    with pytest.raises(OperationRefused, match="expire"):
         auth.check_write(write)
 
 

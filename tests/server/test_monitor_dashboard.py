@@ -26,7 +26,7 @@ from logwatch_monitis.server.api.accounts import Accounts
 from logwatch_monitis.server.page import charts, dashboard
 from logwatch_monitis.server.page import time_ranges as spans
 from logwatch_monitis.server.page.query import FILTERS
-from logwatch_monitis.server.store.login_queries import Agent
+from logwatch_monitis.server.store.login_queries import AgentRow
 from logwatch_monitis.server.store.store import Definition
 from logwatch_monitis.server.web.app import Options, make_app
 from logwatch_monitis.syslog.zones import local_zone
@@ -289,7 +289,7 @@ def test_tops_lead_to_their_logins(tmp_path):
 def test_an_agent_is_silent_by_its_own_habits(usual, count, silence, silent):
     """Forty times as long as usual, within an hour and a week; rarer ones four times."""
     newest = NOW - silence
-    agent = Agent("a", newest - usual * (count - 1), newest, newest + 50, newest + 50, count)
+    agent = AgentRow("a", newest - usual * (count - 1), newest, newest + 50, newest + 50, count)
     state = dashboard._state(agent, NOW + 50)
     assert (silence if silent else 0, 50, usual) == (state.silent, state.lag, state.usual)
 

@@ -12,7 +12,7 @@ from logwatch_monitis.errors import StateError
 from logwatch_monitis.protocol.extensions import Result
 from logwatch_monitis.server.store import rollup, schema
 from logwatch_monitis.server.store.executed import Once
-from logwatch_monitis.server.store.login_queries import Tally, Wanted, agents, logins
+from logwatch_monitis.server.store.login_queries import LoginCounter, LoginFilter, agents, logins
 from logwatch_monitis.server.store.monitor_queries import list_monitors
 from logwatch_monitis.server.store.store import DATABASE, Store, find_definition
 
@@ -96,12 +96,12 @@ def test_a_database_of_the_first_release_is_taken_over(tmp_path):
 
     def seen(connection):
         facts = connection.execute("SELECT DISTINCT additional FROM results").fetchall()
-        tally = Tally(connection, ())
+        tally = LoginCounter(connection, ())
         services = tally.services(NOON - rollup.SLOT_MS, NOON + rollup.SLOT_MS)
         (agent,) = agents(connection)
         definition = find_definition(connection, 2)
         shown = [monitor.id for monitor in list_monitors(connection, {})]
-        newest = logins(connection, Wanted(), 1)[0].checktime
+        newest = logins(connection, LoginFilter(), 1)[0].checktime
         return facts, tally.count(), services, agent.results, definition, shown, newest
 
     facts, count, services, results, definition, shown, newest = asyncio.run(scenario())

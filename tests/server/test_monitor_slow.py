@@ -36,7 +36,7 @@ def talk(*parts):
         state, loop = ServerState(), asyncio.get_running_loop()
         places, budget = Places(16), Budget([])
         server = await loop.create_server(
-            lambda: connection.Connection(places, budget, config, state, {}), "127.0.0.1", 0
+            lambda: connection.TimedProtocol(places, budget, config, state, {}), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         for part in parts:

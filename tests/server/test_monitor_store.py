@@ -11,10 +11,10 @@ import pytest
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.errors import LockHeldError, SetupError, StateError
 from logwatch_monitis.protocol.wire import Result
-from logwatch_monitis.server.store.login_queries import Wanted, logins
+from logwatch_monitis.server.store.login_queries import LoginFilter, logins
 from logwatch_monitis.server.store.monitor_queries import list_monitors, monitor_results
 from logwatch_monitis.server.store.store import DATABASE, Definition, Store
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 NOW = 1_795_348_800_000
 
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_stored_takes_no_other_with_it(tmp_path):
         jobs[2:2] = [store._writer.write(broken)]
         outcomes = await asyncio.gather(hold, *jobs, return_exceptions=True)
         assert gate.is_set()
-        return outcomes[1:], await store.read(logins, Wanted(), 100)
+        return outcomes[1:], await store.read(logins, LoginFilter(), 100)
 
     outcomes, stored = in_store(tmp_path, scenario)
     assert isinstance(outcomes.pop(2), sqlite3.OperationalError)
@@ -118,7 +118,7 @@ def test_a_full_disk_refuses_and_recovers(tmp_path):
             await store.add_results(monitor, [login(n, "x" * 999) for n in range(1, 200)])
         await store._writer.write(room(10_000))
         await store.add_results(monitor, [login(200)])
-        return [row.user for row in await store.read(logins, Wanted(), 100)]
+        return [row.user for row in await store.read(logins, LoginFilter(), 100)]
 
     assert ["alice", "alice"] == in_store(tmp_path, scenario)
 
@@ -155,14 +155,14 @@ def test_a_deleted_monitor_is_gone_at_once_and_its_results_soon(tmp_path):
         await store.add_results(other, [login(0)])
         await store.add_results(monitor, [login(n) for n in range(5_000)])
         await store.delete_monitors([monitor])
-        assert ["0"] == [str(row.seq - 1) for row in await store.read(logins, Wanted(), 100)]
+        assert ["0"] == [str(row.seq - 1) for row in await store.read(logins, LoginFilter(), 100)]
         assert [other] == [x.id for x in await store.read(list_monitors, {})]
-        with pytest.raises(Refused):
+        with pytest.raises(OperationRefused):
             await store.add_results(monitor, [login(9_999)])
         while await store.read(rows) > 1:  # noqa: ASYNC110 - nobody is told of the tidying
             await asyncio.sleep(0)
         await store.add_results(other, [login(1)])
-        return [row.seq for row in await store.read(logins, Wanted(), 100)]
+        return [row.seq for row in await store.read(logins, LoginFilter(), 100)]
 
     def rows(connection):
         query = "SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM monitors) - 1"
@@ -231,7 +231,7 @@ def test_what_was_learnt_in_a_group_that_failed_is_not_believed(tmp_path):
             await asyncio.sleep(0)
         held.set()
         await hold
-        return await group, await store.read(logins, Wanted(), 100)
+        return await group, await store.read(logins, LoginFilter(), 100)
 
     (_, added, _), stored = in_store(tmp_path, scenario)
     assert (2, "Monitor is suspended", []) == (len(tried), str(added), stored)

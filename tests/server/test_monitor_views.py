@@ -11,7 +11,7 @@ from logwatch_monitis.protocol.wire import Result
 from logwatch_monitis.server.page.query import Cursor
 from logwatch_monitis.server.store import login_queries as views
 from logwatch_monitis.server.store import rollup
-from logwatch_monitis.server.store.login_queries import Tally, Wanted
+from logwatch_monitis.server.store.login_queries import LoginCounter, LoginFilter
 from logwatch_monitis.server.store.store import Definition, Store
 
 HOUR = 3_600_000
@@ -104,7 +104,7 @@ def test_lists_and_counts_are_those_of_a_plain_search(
     """
     start, end = span
     limit = 1 + len(rows) // 4
-    wanted = Wanted(tuple(sorted(filters.items())), start, end)
+    wanted = LoginFilter(tuple(sorted(filters.items())), start, end)
     left = [row for row in rows if not (erased and row[0] == "bob")]
     matching = [row for row in left if fits(row, filters, start, end)]
 
@@ -124,7 +124,7 @@ def test_lists_and_counts_are_those_of_a_plain_search(
         return back, forth, await store.read(counted), await store.read(views.tops, wanted)
 
     def counted(connection):
-        tally = Tally(connection, wanted.filters)
+        tally = LoginCounter(connection, wanted.filters)
         low, high = start or 0, 1 << 61 if end is None else end
         return tally.count(start, end), tally.services(low, high)
 
@@ -145,7 +145,7 @@ def test_the_first_login_of_a_user_from_a_host_is_known(tmp_path_factory, rows):
     async def scenario(store, monitor):
         for number, row in enumerate(rows):
             await store.add_results(monitor, [result(number, row)])
-        found = await store.read(views.logins, Wanted(), 100)
+        found = await store.read(views.logins, LoginFilter(), 100)
         firsts = await store.read(views.first_times, found)
         return {(row.user, row.host, row.checktime) for row in found if row.seq in firsts}
 
@@ -166,8 +166,8 @@ def test_agents_are_known_by_their_results(tmp_path_factory, rows, deleted):
         found = await store.read(views.agents)
         if deleted:
             await store.delete_monitors([monitor])
-            assert [] == await store.read(views.logins, Wanted(), 100)
-            assert 0 == await store.read(lambda c: Tally(c, ()).count())
+            assert [] == await store.read(views.logins, LoginFilter(), 100)
+            assert 0 == await store.read(lambda c: LoginCounter(c, ()).count())
         return [(a.name, a.first, a.newest, a.results) for a in found]
 
     times = {}

@@ -20,7 +20,7 @@ from real_monitor import Caller, running_monitor, stamp
 
 from logwatch_monitis.config.keys import Keys
 from logwatch_monitis.protocol.wire import Result, parse_xml
-from logwatch_monitis.server.api.passwords import Login, save_login
+from logwatch_monitis.server.api.passwords import PasswordLogin, save_login
 from logwatch_monitis.server.api.read_actions import READS
 from logwatch_monitis.server.api.write_actions import WRITES
 from logwatch_monitis.server.store.backup import back_up
@@ -172,7 +172,7 @@ def test_a_login_is_kept_as_hashes_only(tmp_path):
     text = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert not any(form(b"geheim").hexdigest() in text for form in (md5, sha256))
-    assert not Login.load(tmp_path).fits("bob", md5(b"geheim").hexdigest())
+    assert not PasswordLogin.load(tmp_path).fits("bob", md5(b"geheim").hexdigest())
 
 
 def test_wrong_guesses_have_to_wait():

@@ -26,7 +26,7 @@ from logwatch_monitis.server.api.freshness import is_fresh
 from logwatch_monitis.server.api.read_actions import READS, monitor_ids
 from logwatch_monitis.server.api.write_actions import WRITES
 from logwatch_monitis.server.store.store import Store
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 NOON = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 NOW = NOON / 1000
@@ -173,7 +173,7 @@ def accepted(params):
         return False
     try:
         _decode(action, params)
-    except (ValueError, Refused):
+    except (ValueError, OperationRefused):
         return False
     return True
 

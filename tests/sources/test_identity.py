@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.sources.files.checkpoint import FileState, LogState, dump, load
+from logwatch_monitis.sources.files.checkpoint import FileState, SavedLog, dump, load
 from logwatch_monitis.sources.files.fingerprint import (
     REACH,
-    Place,
+    FilePosition,
     advance,
     digest,
     line_start,
@@ -63,14 +63,14 @@ def test_the_line_start_is_behind_the_last_line_end(data):
 
 def test_a_place_of_nothing_is_blank():
     """Only a file of which nothing is known has a blank place."""
-    assert Place().blank
+    assert FilePosition().blank
     assert place_at(reader(b""), 0).blank
     assert not place_at(reader(b"x"), 0).blank
     assert "" == digest(b"")
 
 
 places = st.builds(
-    Place,
+    FilePosition,
     st.integers(0, REACH),
     st.sampled_from(["", "0123456789abcdef"]),
     st.integers(0, 1 << 60),
@@ -83,7 +83,7 @@ files = st.builds(
 )
 
 
-@given(st.builds(LogState, st.lists(files, max_size=3).map(tuple), st.booleans(), numbers))
+@given(st.builds(SavedLog, st.lists(files, max_size=3).map(tuple), st.booleans(), numbers))
 def test_a_position_is_read_as_it_was_written(state):
     """Nothing of a position is lost in its text."""
     assert state == load(dump(state))
@@ -92,7 +92,7 @@ def test_a_position_is_read_as_it_was_written(state):
 def test_a_path_that_is_no_utf8_is_kept():
     """File names are bytes."""
     path = os.fsdecode(b"/var/log/\xff")
-    state = LogState((FileState(path, 1, 2, 3, Place()),), live=True)
+    state = SavedLog((FileState(path, 1, 2, 3, FilePosition()),), live=True)
 
     assert path == load(dump(state)).files[0].path
 

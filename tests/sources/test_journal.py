@@ -24,7 +24,7 @@ from logwatch_monitis.sources.journal.events import (
     JournalSuppressed,
     JournalUnreadable,
 )
-from logwatch_monitis.sources.journal.follower import LAST_DELAY_S, LOG, Journal, Place
+from logwatch_monitis.sources.journal.follower import LAST_DELAY_S, LOG, Journal, JournalCursor
 
 pytestmark = needs_journal_tools
 
@@ -90,7 +90,7 @@ def test_from_its_end_and_then_what_is_appended(bench):
     """A journal that is first configured is read from its end, and that place is known at once."""
     bench.files.append(sshd(1), sshd(2))
     bench.open().look()
-    assert Place.load(bench.journal.checkpoints()[LOG]).time_us == BEGIN_US + 2_000_000
+    assert JournalCursor.load(bench.journal.checkpoints()[LOG]).time_us == BEGIN_US + 2_000_000
     assert bench.events == [JournalFound(BEGIN_US + 2_000_000)]
     bench.files.append(sshd(3))
     bench.await_users("u3")
@@ -188,7 +188,7 @@ def test_another_machines_journal_is_a_gap(bench):
 def test_a_cursor_that_is_none_is_replaced_by_the_time(bench):
     """It is refused; reading goes on at the last entry's time, which is known already."""
     bench.files.append(sshd(1), sshd(2), sshd(3))
-    bench.saved = Place("garbage", BEGIN_US + 2_000_000, 1).dump()
+    bench.saved = JournalCursor("garbage", BEGIN_US + 2_000_000, 1).dump()
     bench.open().await_users("u2", "u3")
     assert bench.given[0][1] != 1
     assert bench.events == [JournalPositionDamaged(BEGIN_US + 2_000_000)]

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from spools import DAY, World, ids_of, login_of, logins_of, waiting
 
 from logwatch_monitis.errors import StateError
-from logwatch_monitis.spool import DeadLetter, Entry, Gap, Position, SpoolFullError, schema
+from logwatch_monitis.spool import DeadLetter, Gap, OutboxEntry, Position, SpoolFullError, schema
 from logwatch_monitis.spool.events import MachineChanged, OutboxDrained, OutboxOverflowed
 from logwatch_monitis.spool.machine_id import machine_identity
 
@@ -45,7 +45,7 @@ def test_an_entry_is_the_login_without_what_must_not_be_kept(world):
     spool = world.open()
     spool.commit([login_of(5, verified=True)], {})
     assert spool.due(1) == [
-        Entry(
+        OutboxEntry(
             *(1, login_of(5).id, 1_700_000_000_000_005, "user5", "192.0.2.7", "sshd", "login"),
             *("web1", True, "publickey", 0, False),
         )

@@ -19,7 +19,7 @@ from logwatch_monitis.server.api.authentication import (
     Demands,
     Denied,
 )
-from logwatch_monitis.server.api.passwords import Login
+from logwatch_monitis.server.api.passwords import PasswordLogin
 from logwatch_monitis.server.page.live import Live
 from logwatch_monitis.server.store.retention import KEEP_ALL, Retention
 from logwatch_monitis.server.store.store import Store
@@ -111,7 +111,7 @@ class Accounts(Sequence[Account]):
                     make_directory(directory.parent, like_parent=True)
                 given = {} if name else {"api_key": api_key, "secret_key": secret_key}
                 keys = Keys.load_or_make(directory, **given)
-                Login.load(directory)
+                PasswordLogin.load(directory)
                 store = Store.open(directory, patience=patience, retention=retention, now=clock.now)
                 stack.callback(store.close)
                 auth = Authenticator(keys, clock, demands)
@@ -144,7 +144,7 @@ class Accounts(Sequence[Account]):
         user, password = params.get("userName", ""), params.get("password", "")
 
         def fits(account: Account) -> bool:
-            login = Login.load(account.directory)
+            login = PasswordLogin.load(account.directory)
             return login is not None and login.fits(user, password)
 
         return self._only(fits)
@@ -156,7 +156,7 @@ class Accounts(Sequence[Account]):
             Denied: there is none.
         """
         found = self.named(params, AUTHENTICATION_FAILURE)
-        if Login.load(found.directory) is None:
+        if PasswordLogin.load(found.directory) is None:
             raise Denied(AUTHENTICATION_FAILURE)
         return found
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.protocol.wire import MAX_CHECKTIME, DataType, parse_number
 from logwatch_monitis.server.store.column_types import Column, typed
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
-__all__ = ["Span", "Step", "aggregated", "parse_span"]
+__all__ = ["ReportSpan", "Step", "aggregated", "parse_span"]
 
 MAX_INTERVAL = 10_000
 
@@ -21,7 +21,7 @@ _MONTH = "month"
 _NUMBERS = (DataType.INTEGER, DataType.FLOAT)
 
 
-class Span(NamedTuple):
+class ReportSpan(NamedTuple):
     """From *start* to before *end*, in ms since the epoch, seen in a zone *offset* ms east."""
 
     start: int
@@ -61,10 +61,10 @@ def parse_span(params: Mapping[str, str]) -> Step | None:
     if not count and not unit:
         return None
     if unit not in (*_UNITS, _MONTH):
-        raise Refused("Invalid intervalType: min, hour, day or month is wanted")
+        raise OperationRefused("Invalid intervalType: min, hour, day or month is wanted")
     number = parse_number(count or "1", 5)
     if not number or number > MAX_INTERVAL:
-        raise Refused(f"Invalid interval: a number from 1 to {MAX_INTERVAL} is wanted")
+        raise OperationRefused(f"Invalid interval: a number from 1 to {MAX_INTERVAL} is wanted")
     return Step(number, unit)
 
 

@@ -33,7 +33,7 @@ from logwatch_monitis.server.api.accounts import Accounts
 from logwatch_monitis.server.api.authentication import Denied
 from logwatch_monitis.server.api.read_actions import READS, Answer, Params, Read
 from logwatch_monitis.server.api.write_actions import CHANGING, WRITES, Write
-from logwatch_monitis.server.store.writer import FullError, Refused
+from logwatch_monitis.server.store.writer import FullError, OperationRefused
 from logwatch_monitis.server.web.asgi import (
     PIECE,
     Headers,
@@ -73,7 +73,7 @@ _POST_ONLY = ((b"allow", b"GET, POST"),)
 _REPEATED = ((REPEATED.encode(), b"1"),)
 
 
-class Reply(NamedTuple):
+class ApiReply(NamedTuple):
     """An answer before it is sent."""
 
     status: int
@@ -87,7 +87,7 @@ class _Style(NamedTuple):
     xml: bool = False
     write: bool = True
 
-    def failure(self, status: int, message: str, headers: Headers = ()) -> Reply:
+    def failure(self, status: int, message: str, headers: Headers = ()) -> ApiReply:
         """Return the answer to a request that was not done."""
         if self.write:
             answer = Answer({"status": message}, "result")
@@ -95,7 +95,7 @@ class _Style(NamedTuple):
             answer = Answer(message, "error")
         else:
             answer = Answer({"error": message}, "error")
-        return Reply(status, _rendered(answer, xml=self.xml), headers)
+        return ApiReply(status, _rendered(answer, xml=self.xml), headers)
 
 
 class Api:
@@ -130,7 +130,7 @@ class Api:
             reply = style.failure(400, str(error))
         await self._send(scope, send, style, reply)
 
-    async def _send(self, scope: Scope, send: Send, style: _Style, reply: Reply) -> None:
+    async def _send(self, scope: Scope, send: Send, style: _Style, reply: ApiReply) -> None:
         """Send an answer; a long one has to be taken within `ANSWER_SECONDS`."""
         peer = peer_of(scope)
         timer = (
@@ -149,14 +149,14 @@ class Api:
             if timer:
                 timer.cancel()
 
-    async def _answer(self, scope: Scope, params: Params, style: _Style) -> Reply:
+    async def _answer(self, scope: Scope, params: Params, style: _Style) -> ApiReply:
         """Do what is asked, and say in the protocol's words what is wrong with it."""
         action = params.get("action", "")
         if style.write and scope["method"] != "POST":
             return style.failure(405, f"{action} must be sent with POST", _POST_ONLY)
         return await self._attempt(action, scope, params, style)
 
-    async def _attempt(self, action: str, scope: Scope, params: Params, style: _Style) -> Reply:
+    async def _attempt(self, action: str, scope: Scope, params: Params, style: _Style) -> ApiReply:
         try:
             return await self._do(action, scope, params, xml=style.xml)
         except LockedError as locked:
@@ -164,7 +164,7 @@ class Api:
         except FullError:
             text = "Too many results wait to be stored, try again later"
             return style.failure(503, text, [retry_soon()])
-        except (Refused, ValueError) as refusal:
+        except (OperationRefused, ValueError) as refusal:
             return style.failure(200, str(refusal))
         except sqlite3.Error as error:
             logger.error("%s failed: %s", action, error)  # noqa: TRY400 - one line
@@ -173,7 +173,7 @@ class Api:
             logger.error("%s failed: %s", action, place_of(error))  # noqa: TRY400
             return style.failure(500, "Internal error")
 
-    async def _do(self, action: str, scope: Scope, params: Params, *, xml: bool) -> Reply:
+    async def _do(self, action: str, scope: Scope, params: Params, *, xml: bool) -> ApiReply:
         if write := WRITES.get(action):
             answer = await self._write(action, write, scope, params)
         elif gate := self._gates.get(action):
@@ -181,10 +181,10 @@ class Api:
         elif read := READS.get(action):
             account = self._accounts.named(params)
             account.auth.check_read(params)
-            return Reply(200, await account.store.read(_answer, read, params, xml=xml))
+            return ApiReply(200, await account.store.read(_answer, read, params, xml=xml))
         else:
-            raise Refused(INVALID_ACTION)
-        return Reply(200, _rendered(answer, xml=xml), _REPEATED if answer.repeated else ())
+            raise OperationRefused(INVALID_ACTION)
+        return ApiReply(200, _rendered(answer, xml=xml), _REPEATED if answer.repeated else ())
 
     async def _write(self, action: str, write: Write, scope: Scope, params: Params) -> Answer:
         account = self._accounts.named(params)
@@ -215,7 +215,7 @@ class Api:
         return Answer(account.auth.pair, "result")
 
 
-def _problem(scope: Scope) -> Reply | None:
+def _problem(scope: Scope) -> ApiReply | None:
     if scope["method"] not in {"GET", "POST"}:
         return _Style().failure(405, "GET and POST are answered here", _POST_ONLY)
     if from_elsewhere(scope):
@@ -223,7 +223,7 @@ def _problem(scope: Scope) -> Reply | None:
     return None
 
 
-def _too_many(style: _Style, wait: int) -> Reply:
+def _too_many(style: _Style, wait: int) -> ApiReply:
     message = f"Too many wrong passwords from this address, try again in {wait} s"
     return style.failure(429, message, ((b"retry-after", str(wait).encode()),))
 

@@ -30,7 +30,7 @@ from logwatch_monitis.protocol.request_parsing import (
 from logwatch_monitis.protocol.signature import checksum, verify
 from logwatch_monitis.server.api.freshness import is_fresh, lifetime
 from logwatch_monitis.server.store.executed import Once
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 __all__ = ["DEFAULT_DEMANDS", "TOKEN_LIFETIME", "Authenticator", "Demands", "Denied", "same"]
 
@@ -55,7 +55,7 @@ class Demands(NamedTuple):
 DEFAULT_DEMANDS = Demands()
 
 
-class Denied(Refused):
+class Denied(OperationRefused):
     """Raised for a wrong key, signature, token or password."""
 
 
@@ -98,7 +98,9 @@ class Authenticator:
         self.check_key(params)
         if self._demands.reads == "proof":
             if _PROOFS.isdisjoint(params):
-                raise Refused(f"{MISSING_CHECKSUM}: this monitor answers reads only with a proof")
+                raise OperationRefused(
+                    f"{MISSING_CHECKSUM}: this monitor answers reads only with a proof"
+                )
             self._check_proof(params)
         elif params.get("version") == "3" and not _PROOFS.isdisjoint(params):
             self._check_secret(params)
@@ -147,9 +149,11 @@ class Authenticator:
     def _check_form(self, params: Mapping[str, str]) -> None:
         """See that a signed request can be read in no other way than it was meant."""
         if (name := unfit(params)) is not None:
-            raise Refused(f"{INVALID_PARAMETER} of a signed {params['action']}: {name}")
+            raise OperationRefused(f"{INVALID_PARAMETER} of a signed {params['action']}: {name}")
         if isinstance(params, RequestParams) and params.repeated:
-            raise Refused(f"{INVALID_PARAMETER}: {min(params.repeated)} comes with two values")
+            raise OperationRefused(
+                f"{INVALID_PARAMETER}: {min(params.repeated)} comes with two values"
+            )
         if not all(same(params[name], self._keys.api_key) for name in KEY_NAMES if name in params):
             raise Denied(INVALID_API_KEY)
 
@@ -158,10 +162,10 @@ class Authenticator:
         if window == "off":
             return
         if "timestamp" not in params:
-            raise Refused(f"{MISSING_PARAMETER}: timestamp")
+            raise OperationRefused(f"{MISSING_PARAMETER}: timestamp")
         if not is_fresh(params["timestamp"], now, window, ours=ACTIONS[params["action"]].ours):
             here = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
-            raise Refused(f"{INVALID_TIMESTAMP}: it is {here} UTC here")
+            raise OperationRefused(f"{INVALID_TIMESTAMP}: it is {here} UTC here")
 
     def make_token(self, params: Mapping[str, str]) -> str:
         """Return a token for a request with both keys, good for `TOKEN_LIFETIME` seconds.
@@ -188,4 +192,4 @@ class Authenticator:
         if not same(token.upper(), self._token(made)):
             raise Denied(INVALID_TOKEN)
         if not 0 <= self._clock.now() - made + 60 <= TOKEN_LIFETIME + 60:
-            raise Refused(TOKEN_EXPIRED)
+            raise OperationRefused(TOKEN_EXPIRED)

@@ -18,7 +18,7 @@ from typing import Any
 from logwatch_monitis.config.private_files import make_directory, read_file, write_file
 from logwatch_monitis.errors import SetupError, StateError
 
-__all__ = ["LOGIN_FILE", "Login", "save_login"]
+__all__ = ["LOGIN_FILE", "PasswordLogin", "save_login"]
 
 LOGIN_FILE = "login.json"
 
@@ -27,7 +27,7 @@ _COST = {"n": 2**14, "r": 8, "p": 1, "maxmem": 64 * 1024 * 1024}
 _BYTES = 16
 
 
-class Login:
+class PasswordLogin:
     """A name and the hashes of its password, as `save_login` wrote them."""
 
     def __init__(self, user: str, hashes: Mapping[str, tuple[bytes, bytes]]) -> None:
@@ -35,7 +35,7 @@ class Login:
         self._hashes = hashes
 
     @classmethod
-    def load(cls, directory: Path) -> Login | None:
+    def load(cls, directory: Path) -> PasswordLogin | None:
         """Return the login of the account in *directory*, None if it has none.
 
         Raises:

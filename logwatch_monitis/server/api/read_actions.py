@@ -16,16 +16,16 @@ from logwatch_monitis.protocol.wire import (
     parse_checktime,
     parse_number,
 )
-from logwatch_monitis.server.api.aggregation import Span, aggregated, parse_span
+from logwatch_monitis.server.api.aggregation import ReportSpan, aggregated, parse_span
 from logwatch_monitis.server.store.column_types import columns_of, typed
 from logwatch_monitis.server.store.monitor_queries import (
-    Monitor,
+    StoredMonitor,
     list_monitors,
     monitor_additions,
     monitor_results,
 )
 from logwatch_monitis.server.store.store import Definition, find_definition
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 __all__ = ["READS", "Answer", "Params", "monitor_id", "monitor_ids", "need"]
 
@@ -62,7 +62,7 @@ def need(params: Params, name: str) -> str:
     """
     if value := params.get(name):
         return value
-    raise Refused(f"{MISSING_PARAMETER}: {name}")
+    raise OperationRefused(f"{MISSING_PARAMETER}: {name}")
 
 
 def monitor_id(text: str) -> int:
@@ -73,7 +73,7 @@ def monitor_id(text: str) -> int:
     """
     number = parse_number(text)
     if number is None:
-        raise Refused(INVALID_MONITOR)
+        raise OperationRefused(INVALID_MONITOR)
     return number
 
 
@@ -97,7 +97,7 @@ def get_monitors(connection: sqlite3.Connection, params: Params) -> Answer:
     return Answer(found, "monitors", "monitor")
 
 
-def _is_of(monitor: Monitor, agent: str) -> bool:
+def _is_of(monitor: StoredMonitor, agent: str) -> bool:
     details = monitor.definition.details
     return agent in (details.get("agentId"), details.get("customUserAgentId"))
 
@@ -127,7 +127,7 @@ def get_monitor_results(connection: sqlite3.Connection, params: Params) -> Answe
     monitor, definition = _find(connection, params)
     offset = _offset(params)
     start = _day(params) - offset
-    found = _rows(connection, monitor, definition, Span(start, start + DAY_MS, offset))
+    found = _rows(connection, monitor, definition, ReportSpan(start, start + DAY_MS, offset))
     return Answer(_at_most(MAX_ROWS, found), "results", "result")
 
 
@@ -176,7 +176,7 @@ def _find(connection: sqlite3.Connection, params: Params) -> tuple[int, Definiti
 
 
 def _rows(
-    connection: sqlite3.Connection, monitor: int, definition: Definition, span: Span
+    connection: sqlite3.Connection, monitor: int, definition: Definition, span: ReportSpan
 ) -> Iterator[dict[str, Any]]:
     columns = columns_of(definition.params, definition.details)
     typing = {
@@ -206,7 +206,7 @@ def _date(days: int) -> str:
 def _at_most(limit: int, rows: Iterable[T]) -> Iterator[T]:
     for number, row in enumerate(rows):
         if number == limit:
-            raise Refused(f"Too many results: more than {limit:,}; ask for a shorter time")
+            raise OperationRefused(f"Too many results: more than {limit:,}; ask for a shorter time")
         yield row
 
 
@@ -238,7 +238,7 @@ def _day(params: Params) -> int:
     try:
         moment = datetime(year, month, day, tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise Refused("Invalid year, month or day") from None
+        raise OperationRefused("Invalid year, month or day") from None
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -247,15 +247,15 @@ def _offset(params: Params) -> int:
     text = (params.get("timezone") or "0").strip()
     offset = parse_number(text.removeprefix("-").removeprefix("+"), 4)
     if offset is None or offset > MAX_OFFSET:
-        raise Refused("Invalid timezone: minutes east of GMT are wanted")
+        raise OperationRefused("Invalid timezone: minutes east of GMT are wanted")
     return offset * (-60_000 if text.startswith("-") else 60_000)
 
 
-def _span(params: Params) -> Span:
+def _span(params: Params) -> ReportSpan:
     start, end = [parse_checktime(need(params, name), name) for name in ("dateFrom", "dateTo")]
     if end < start:
-        raise Refused("Invalid dateTo: it lies before dateFrom")
-    return Span(start, end + 1, _offset(params))
+        raise OperationRefused("Invalid dateTo: it lies before dateFrom")
+    return ReportSpan(start, end + 1, _offset(params))
 
 
 Read = Callable[[sqlite3.Connection, Params], Answer]

@@ -22,7 +22,7 @@ from logwatch_monitis.server.api.read_actions import Params, monitor_id, monitor
 from logwatch_monitis.server.store.column_types import AGGREGATES
 from logwatch_monitis.server.store.executed import Once
 from logwatch_monitis.server.store.store import Definition, Store
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 __all__ = ["CHANGING", "WRITES"]
 
@@ -50,7 +50,7 @@ def _changed(old: Definition, params: Params) -> Definition:
     name, tag = params.get("name") or old.name, params.get("tag") or old.tag
     type_ = params.get("type", old.type)
     if max(map(len, (name, tag, type_))) > MAX_NAME:
-        raise Refused(f"Invalid name, tag or type: longer than {MAX_NAME} characters")
+        raise OperationRefused(f"Invalid name, tag or type: longer than {MAX_NAME} characters")
     lists = {key: read(params[key]) for key, read in _LISTS.items() if params.get(key)}
     details = dict(old.details)
     details |= {key: params[key][:MAX_NAME] for key in _TEXTS if params.get(key)}
@@ -61,7 +61,7 @@ def _changed(old: Definition, params: Params) -> Definition:
 
 def _truth(name: str, word: str) -> bool:
     if word.lower() not in ("true", "false"):
-        raise Refused(f"Invalid {name}: true or false is wanted")
+        raise OperationRefused(f"Invalid {name}: true or false is wanted")
     return word.lower() == "true"
 
 
@@ -73,7 +73,9 @@ def _result_parameters(text: str) -> list[list[str]]:
     ]
     for row in rows:
         if row[6:] and (row[6] and row[6] not in AGGREGATES):
-            raise Refused(f"Invalid aggregate of {row[0]}: known are {', '.join(AGGREGATES)}")
+            raise OperationRefused(
+                f"Invalid aggregate of {row[0]}: known are {', '.join(AGGREGATES)}"
+            )
     return _limited(rows)
 
 
@@ -88,9 +90,9 @@ def _monitor_parameters(text: str) -> list[list[str]]:
 
 def _limited(rows: list[list[str]]) -> list[list[str]]:
     if len({row[0] for row in rows}) < len(rows):
-        raise Refused("Invalid parameter list: a name stands in it twice")
+        raise OperationRefused("Invalid parameter list: a name stands in it twice")
     if len(rows) > MAX_PARAMETERS:
-        raise Refused(f"Invalid parameter list: longer than {MAX_PARAMETERS}")
+        raise OperationRefused(f"Invalid parameter list: longer than {MAX_PARAMETERS}")
     return rows
 
 
@@ -124,7 +126,7 @@ async def colorize_monitors(store: Store, params: Params, once: Once | None) -> 
     try:
         style = parse_value(text)
     except ValueError:
-        raise Refused("Invalid guiStyle: it must be JSON") from None
+        raise OperationRefused("Invalid guiStyle: it must be JSON") from None
 
     def styled(found: Definition) -> Definition:
         return found._replace(details={**found.details, "guiStyle": style})
@@ -158,7 +160,7 @@ async def add_additional_results(store: Store, params: Params, once: Once | None
     checktime = parse_checktime(need(params, "checktime"))
     objects = decode_additional(need(params, "results"))
     if not objects:
-        raise Refused("Invalid results: a JSON array of flat objects is wanted")
+        raise OperationRefused("Invalid results: a JSON array of flat objects is wanted")
     await store.add_additional(monitor, checktime, objects, once)
 
 

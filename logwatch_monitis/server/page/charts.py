@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from logwatch_monitis.server.page.time_ranges import Bucket
 
-__all__ = ["Bar", "Bars", "Calendar", "Day", "Segment", "bars", "calendar", "line"]
+__all__ = ["Bar", "BarChart", "Calendar", "Day", "Segment", "bars", "calendar", "line"]
 
 MOST_SERIES = 6
 OTHER = "all others"
@@ -40,7 +40,7 @@ class Bar(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-class Bars(NamedTuple):
+class BarChart(NamedTuple):
     """A bar chart.
 
     Attributes:
@@ -80,7 +80,7 @@ class Calendar(NamedTuple):
 
 def bars(
     spans: Sequence[Bucket], stacks: Sequence[Counter[str]], labels: Mapping[int, str]
-) -> Bars:
+) -> BarChart:
     """Return the chart of one stack by service for each of the *spans*.
 
     *labels* are names by number of the bar.
@@ -98,7 +98,7 @@ def bars(
     )
     ticks = tuple((v, round(100 - 100 * v / highest, 2)) for v in range(0, highest + 1, step))
     places = tuple((text, round(width * (at + 0.5), 2)) for at, text in labels.items())
-    return Bars(made, series, ticks, places, sums.total())
+    return BarChart(made, series, ticks, places, sums.total())
 
 
 def _series(sums: Counter[str]) -> tuple[tuple[str, int, int], ...]:

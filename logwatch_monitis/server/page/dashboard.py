@@ -14,9 +14,9 @@ from logwatch_monitis.server.page import charts
 from logwatch_monitis.server.page import time_ranges as spans
 from logwatch_monitis.server.page.query import Asked, Cursor
 from logwatch_monitis.server.store import login_queries as views
-from logwatch_monitis.server.store.login_queries import Tally, Tops, Wanted
+from logwatch_monitis.server.store.login_queries import LoginCounter, LoginFilter, Tops
 
-__all__ = ["AgentState", "Dashboard", "Figure", "Overview", "Overviews", "look", "wanted"]
+__all__ = ["AgentState", "Dashboard", "KeyFigure", "Overview", "Overviews", "look", "wanted"]
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _KEPT = 100
 _GONE = 30 * spans.DAY
 
 
-class Figure(NamedTuple):
+class KeyFigure(NamedTuple):
     """A number with its name, and the span in the address that shows what it counts."""
 
     name: str
@@ -47,7 +47,7 @@ class AgentState(NamedTuple):
         silent: how long nothing came, if that is much longer than usual; else 0.
     """
 
-    agent: views.Agent
+    agent: views.AgentRow
     lag: int
     usual: int
     silent: int
@@ -66,8 +66,8 @@ class Overview(NamedTuple):
     """
 
     total: int
-    figures: tuple[Figure, ...]
-    bars: charts.Bars
+    figures: tuple[KeyFigure, ...]
+    bars: charts.BarChart
     span: str
     calendar: charts.Calendar
     tops: Tops
@@ -76,7 +76,7 @@ class Overview(NamedTuple):
 class Dashboard(NamedTuple):
     """The whole answer: rows (one more than asked for, if there is one), firsts by seq, counts."""
 
-    rows: list[views.Login]
+    rows: list[views.LoginRow]
     firsts: set[int]
     overview: Overview
     agents: list[AgentState]
@@ -104,9 +104,9 @@ class Overviews:
         return found
 
 
-def wanted(asked: Asked) -> Wanted:
+def wanted(asked: Asked) -> LoginFilter:
     """Return which logins are asked for."""
-    return Wanted(tuple(sorted(asked.filters.items())), asked.start, asked.end)
+    return LoginFilter(tuple(sorted(asked.filters.items())), asked.start, asked.end)
 
 
 def look(
@@ -123,10 +123,12 @@ def look(
     return Dashboard(rows, views.first_times(connection, rows), overview, states(connection, now))
 
 
-def _overview(connection: sqlite3.Connection, which: Wanted, now: int, zone: tzinfo) -> Overview:
-    tally = Tally(connection, which.filters)
+def _overview(
+    connection: sqlite3.Connection, which: LoginFilter, now: int, zone: tzinfo
+) -> Overview:
+    tally = LoginCounter(connection, which.filters)
     figures = [
-        Figure(name, tally.count(spans.recent(since, now, zone)), since)
+        KeyFigure(name, tally.count(spans.recent(since, now, zone)), since)
         for since, name in (("1d", "Today"), ("7d", "Last 7 days"))
     ]
     start, end = _span(connection, which, now, zone)
@@ -151,7 +153,9 @@ def _nothing(now: int, zone: tzinfo) -> Overview:
     return Overview(0, (), bars, "", calendar, Tops(0, [], [], [], (0, 0, 0)))
 
 
-def _span(connection: sqlite3.Connection, which: Wanted, now: int, zone: tzinfo) -> tuple[int, int]:
+def _span(
+    connection: sqlite3.Connection, which: LoginFilter, now: int, zone: tzinfo
+) -> tuple[int, int]:
     """Return what the bars cover: what was asked for, or the shortest period with logins."""
     end = which.end or (now // _HOUR + 1) * _HOUR
     if which.start is not None:
@@ -169,7 +173,9 @@ def _span(connection: sqlite3.Connection, which: Wanted, now: int, zone: tzinfo)
     return min(oldest[0].checktime // _HOUR * _HOUR, end - _HOUR), end
 
 
-def _bars(tally: Tally, which: Wanted, buckets: list[spans.Bucket], zone: tzinfo) -> charts.Bars:
+def _bars(
+    tally: LoginCounter, which: LoginFilter, buckets: list[spans.Bucket], zone: tzinfo
+) -> charts.BarChart:
     """Return the chart; what lies beyond its open end, as skewed clocks make it, is in the last."""
     stacks = [tally.services(bucket.start, bucket.end) for bucket in buckets]
     if which.end is None:
@@ -177,14 +183,14 @@ def _bars(tally: Tally, which: Wanted, buckets: list[spans.Bucket], zone: tzinfo
     return charts.bars(buckets, stacks, spans.labels(buckets, zone))
 
 
-def _called(which: Wanted, start: int, end: int, now: int, zone: tzinfo) -> str:
+def _called(which: LoginFilter, start: int, end: int, now: int, zone: tzinfo) -> str:
     for period, name in PERIODS:
         if which.end is None and start == spans.recent(period, now, zone):
             return f"past {name.lower()}"
     return spans.named(start, end, zone)
 
 
-def _calendar(tally: Tally, last: date, zone: tzinfo) -> charts.Calendar:
+def _calendar(tally: LoginCounter, last: date, zone: tzinfo) -> charts.Calendar:
     days = spans.days_until(last)
     edges = [spans.day_start(day, zone) for day in (*days, days[-1] + timedelta(days=1))]
     sums = [tally.count(start, end) for start, end in pairwise(edges)]
@@ -198,7 +204,7 @@ def states(connection: sqlite3.Connection, now: int) -> list[AgentState]:
     return sorted(recent, key=lambda state: (not state.silent, state.agent.name))
 
 
-def _state(agent: views.Agent, now: int) -> AgentState:
+def _state(agent: views.AgentRow, now: int) -> AgentState:
     """Judge an agent by its own habits: weekends are silent too.
 
     Forty times the usual distance of two results is too long, but no more than a week, unless

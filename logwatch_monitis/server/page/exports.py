@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from logwatch_monitis.login import iso_time
 from logwatch_monitis.protocol.wire import render_json, render_xml
-from logwatch_monitis.server.store.login_queries import Login
+from logwatch_monitis.server.store.login_queries import LoginRow
 from logwatch_monitis.text import csv_cell, csv_rows
 
 __all__ = ["FORMATS", "Format", "login_records"]
@@ -25,12 +25,12 @@ class Format(NamedTuple):
     render: Callable[[Records, str], bytes]
 
 
-def login_records(rows: Sequence[Login]) -> list[dict[str, Any]]:
+def login_records(rows: Sequence[LoginRow]) -> list[dict[str, Any]]:
     """Return the logins under the names of the interchange format."""
     return [_record(row) for row in rows]
 
 
-def _record(row: Login) -> dict[str, Any]:
+def _record(row: LoginRow) -> dict[str, Any]:
     verified = None if row.verified is None else bool(row.verified)
     time = iso_time(row.checktime * 1000)
     texts = (row.user, row.host, row.service, row.kind, row.machine, row.method)

@@ -15,7 +15,7 @@ from logwatch_monitis.server.page.charts import line
 from logwatch_monitis.server.page.query import Asked, Cursor
 from logwatch_monitis.server.store.column_types import columns_of, typed
 from logwatch_monitis.server.store.store import Definition, find_definition
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 __all__ = ["Graph", "Listed", "Row", "Seen", "look", "monitors"]
 
@@ -96,7 +96,7 @@ def look(connection: sqlite3.Connection, number: int, asked: Asked) -> Seen | No
     """Return what is asked for of a monitor, None if there is no such monitor."""
     try:
         definition = find_definition(connection, number)
-    except (Refused, OverflowError):
+    except (OperationRefused, OverflowError):
         return None
     columns = columns_of(definition.params, definition.details)
     found = _results(connection, number, asked)

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from logwatch_monitis.server.page.dashboard import AHEAD_MS, PERIODS, Dashboard
 from logwatch_monitis.server.page.query import FILTERS, VERIFIED, Asked, address
 from logwatch_monitis.server.page.time_ranges import DAY, HOUR, named
-from logwatch_monitis.server.store.login_queries import Login
+from logwatch_monitis.server.store.login_queries import LoginRow
 from logwatch_monitis.text import cut, numbered
 
 __all__ = ["LONGEST", "Surroundings", "context", "make_templates"]
@@ -133,7 +133,7 @@ def context(asked: Asked, seen: Dashboard, now: int, zone: tzinfo) -> dict[str, 
     }
 
 
-def _place(row: Login) -> str:
+def _place(row: LoginRow) -> str:
     return f"{row.checktime}-{row.seq}"
 
 
@@ -181,7 +181,7 @@ def _periods(asked: Asked) -> list[tuple[str, str, bool]]:
     return [*periods, any_time]
 
 
-def _fields(asked: Asked, rows: Sequence[Login], seen: Dashboard) -> dict[str, list[str]]:
+def _fields(asked: Asked, rows: Sequence[LoginRow], seen: Dashboard) -> dict[str, list[str]]:
     """Return what the form offers for each of its fields."""
     tops, series = seen.overview.tops, seen.overview.bars.series
     known = {
@@ -198,7 +198,7 @@ def _fields(asked: Asked, rows: Sequence[Login], seen: Dashboard) -> dict[str, l
     return {name: [text for text in texts if text] for name, texts in found.items()}
 
 
-def _seen(rows: Sequence[Login], name: str) -> set[str]:
+def _seen(rows: Sequence[LoginRow], name: str) -> set[str]:
     return {text for row in rows if (text := getattr(row, name)) and len(text) <= LONGEST}
 
 

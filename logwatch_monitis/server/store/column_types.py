@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from logwatch_monitis.protocol.wire import INVALID_MONITOR, DataType, parse_value
-from logwatch_monitis.server.store.writer import Refused
+from logwatch_monitis.server.store.writer import OperationRefused
 
 __all__ = ["SUSPENDED", "Column", "Columns", "check_values", "columns_of", "typed"]
 
@@ -90,15 +90,15 @@ def check_values(columns: Mapping[str, Column], values: Mapping[str, str]) -> No
 def _check_list(name: str, text: str, type_: DataType) -> None:
     members = _members(text)
     if members is None:
-        raise Refused(f"Invalid results: {name} must be a list such as [1,2]")
+        raise OperationRefused(f"Invalid results: {name} must be a list such as [1,2]")
     for member in members if type_ in _KINDS else ():
         if _KINDS[type_].read(_as_text(member)) is None:
             raise _wrong(name, _as_text(member), type_)
 
 
-def _wrong(name: str, text: str, type_: DataType) -> Refused:
+def _wrong(name: str, text: str, type_: DataType) -> OperationRefused:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return Refused(f"Invalid results: {name} must be {_KINDS[type_].name}, not '{shown}'")
+    return OperationRefused(f"Invalid results: {name} must be {_KINDS[type_].name}, not '{shown}'")
 
 
 def _members(text: str) -> list[Any] | None:
@@ -152,8 +152,8 @@ def _load(connection: sqlite3.Connection, monitor: int) -> dict[str, Column]:
     query = "SELECT suspended, params, details FROM monitors WHERE id=? AND NOT deleted"
     row = connection.execute(query, (monitor,)).fetchone()
     if row is None:
-        raise Refused(INVALID_MONITOR)
+        raise OperationRefused(INVALID_MONITOR)
     if row[0]:
-        raise Refused(SUSPENDED)
+        raise OperationRefused(SUSPENDED)
     found = columns_of(json.loads(row[1]), json.loads(row[2]))
     return {name: one for name, one in found.items() if one.many or one.type in _KINDS}

@@ -19,11 +19,11 @@ from logwatch_monitis.server.store.rollup import SLOT_MS
 
 __all__ = [
     "COLUMNS",
-    "Agent",
-    "Login",
-    "Tally",
+    "AgentRow",
+    "LoginCounter",
+    "LoginFilter",
+    "LoginRow",
     "Tops",
-    "Wanted",
     "agents",
     "first_times",
     "logins",
@@ -51,7 +51,7 @@ _TRUTH = {"yes": 1, "no": 0, "unknown": None}
 _LOGIN = "seq, checktime, user_login, host, srv, machine, kind, verified, method"
 
 
-class Wanted(NamedTuple):
+class LoginFilter(NamedTuple):
     """Which logins: pairs of a name of `COLUMNS` and its value; *start* ≤ time < *end* in ms."""
 
     filters: tuple[tuple[str, str], ...] = ()
@@ -64,7 +64,7 @@ class Wanted(NamedTuple):
         return any(name in _INDEXED for name, _ in self.filters)
 
 
-class Login(NamedTuple):
+class LoginRow(NamedTuple):
     """One login; texts are None where the client did not tell."""
 
     seq: int
@@ -88,7 +88,7 @@ class Tops(NamedTuple):
     different: tuple[int, int, int]
 
 
-class Agent(NamedTuple):
+class AgentRow(NamedTuple):
     """What is known of an agent; moments in ms.
 
     Attributes:
@@ -133,14 +133,14 @@ def version(connection: sqlite3.Connection) -> tuple[Any, ...]:
 
 def logins(
     connection: sqlite3.Connection,
-    wanted: Wanted,
+    wanted: LoginFilter,
     limit: int,
     before: Cursor | None = None,
     after: Cursor | None = None,
-) -> list[Login]:
+) -> list[LoginRow]:
     """Return the wanted logins, newest first; with *after*, those nearest to that place."""
     backwards = after is None
-    found: list[Login] = []
+    found: list[LoginRow] = []
     for query in _queries(connection, _bounded(wanted, before, after), limit, backwards=backwards):
         where = query.where & _beyond(before, after)
         order = "DESC" if backwards else "ASC"
@@ -149,13 +149,13 @@ def logins(
             f" ORDER BY checktime {order}, seq {order} LIMIT ?",
             (*where.values, limit - len(found)),
         )
-        found += [Login(*row) for row in rows]
+        found += [LoginRow(*row) for row in rows]
         if len(found) >= limit:
             break
     return found if backwards else found[::-1]
 
 
-def tops(connection: sqlite3.Connection, wanted: Wanted) -> Tops:
+def tops(connection: sqlite3.Connection, wanted: LoginFilter) -> Tops:
     """Return who is most frequent among the newest `SAMPLE` of the wanted logins."""
     users: Counter[str] = Counter()
     hosts: Counter[str] = Counter()
@@ -188,7 +188,7 @@ class _Query(NamedTuple):
 
 
 def _queries(
-    connection: sqlite3.Connection, wanted: Wanted, need: int, *, backwards: bool
+    connection: sqlite3.Connection, wanted: LoginFilter, need: int, *, backwards: bool
 ) -> Iterator[_Query]:
     """Yield queries that find the wanted logins in their order, one after the other."""
     plain = _row_conditions(connection, wanted)
@@ -202,7 +202,7 @@ def _queries(
 
 
 def _spans(
-    connection: sqlite3.Connection, wanted: Wanted, need: int, *, backwards: bool
+    connection: sqlite3.Connection, wanted: LoginFilter, need: int, *, backwards: bool
 ) -> Iterator[tuple[int, int]]:
     """Yield spans of time that hold wanted logins, until they hold *need* of them."""
     slots = sorted(_needed_slots(connection, wanted, need, backwards=backwards), reverse=backwards)
@@ -219,7 +219,7 @@ def _spans(
 
 
 def _needed_slots(
-    connection: sqlite3.Connection, wanted: Wanted, need: int, *, backwards: bool
+    connection: sqlite3.Connection, wanted: LoginFilter, need: int, *, backwards: bool
 ) -> set[int]:
     where = _slot_conditions(connection, wanted)
     low = -1 if wanted.start is None else wanted.start // SLOT_MS
@@ -246,7 +246,7 @@ def _needed_slots(
     return found | {slot for (slot,) in fresh}
 
 
-def _bounded(wanted: Wanted, before: Cursor | None, after: Cursor | None) -> Wanted:
+def _bounded(wanted: LoginFilter, before: Cursor | None, after: Cursor | None) -> LoginFilter:
     """Return *wanted* with the bounds of time that the places imply."""
     if before:
         end = before.checktime + 1
@@ -263,7 +263,7 @@ def _beyond(before: Cursor | None, after: Cursor | None) -> _Where:
     return _Where("(checktime, seq) > (?, ?)", tuple(after)) if after else _Where("1", ())
 
 
-def first_times(connection: sqlite3.Connection, rows: list[Login]) -> set[int]:
+def first_times(connection: sqlite3.Connection, rows: list[LoginRow]) -> set[int]:
     """Return which of the rows (by seq) is the first login of its user from its host."""
     where = _fresh(connection)
     fresh = connection.execute(
@@ -284,7 +284,7 @@ def first_times(connection: sqlite3.Connection, rows: list[Login]) -> set[int]:
 # -- counts ----------------------------------------------------------------------------------------
 
 
-class Tally:
+class LoginCounter:
     """Counts the logins with certain *filters* in any span of time.
 
     The writer's tables answer for whole slots; the rest are the newest logins, which are not folded
@@ -296,7 +296,7 @@ class Tally:
         self, connection: sqlite3.Connection, filters: tuple[tuple[str, str], ...]
     ) -> None:
         self._connection = connection
-        wanted = Wanted(filters)
+        wanted = LoginFilter(filters)
         self._rows = _row_conditions(connection, wanted)
         self._fresh: list[tuple[int, str]] = []
         names = {name for name, _ in filters}
@@ -364,7 +364,7 @@ def _edges(start: int, end: int, unit: int) -> Iterator[tuple[int, int]]:
         yield max(start, first, last), end
 
 
-def agents(connection: sqlite3.Connection) -> list[Agent]:
+def agents(connection: sqlite3.Connection) -> list[AgentRow]:
     """Return every agent whose results came in, by name."""
     fresh = (
         "SELECT agent, checktime AS first_ms, checktime AS newest_ms,"
@@ -374,17 +374,17 @@ def agents(connection: sqlite3.Connection) -> list[Agent]:
     )
     known = "SELECT agent, first_ms, newest_ms, newest_stored_ms, last_stored_ms, results"
     rows = connection.execute(f"{known} FROM agents UNION ALL {fresh}")
-    found: dict[str, Agent] = {}
+    found: dict[str, AgentRow] = {}
     for row in rows:
-        one = Agent(*row)
+        one = AgentRow(*row)
         other = found.get(one.name)
         found[one.name] = _both(other, one) if other else one
     return [found[name] for name in sorted(found)]
 
 
-def _both(one: Agent, other: Agent) -> Agent:
+def _both(one: AgentRow, other: AgentRow) -> AgentRow:
     later = max(one, other, key=lambda agent: agent.newest)
-    return Agent(
+    return AgentRow(
         one.name,
         min(one.first, other.first),
         later.newest,
@@ -418,14 +418,14 @@ def _equals(name: str, value: str) -> _Where:
     return _Where(f"{COLUMNS[name]} = ?", (value,))
 
 
-def _row_conditions(connection: sqlite3.Connection, wanted: Wanted) -> _Where:
+def _row_conditions(connection: sqlite3.Connection, wanted: LoginFilter) -> _Where:
     where = _LOGINS & _alive(connection)
     for name, value in wanted.filters:
         where &= _equals(name, value)
     return where
 
 
-def _slot_conditions(connection: sqlite3.Connection, wanted: Wanted) -> _Where:
+def _slot_conditions(connection: sqlite3.Connection, wanted: LoginFilter) -> _Where:
     where = _alive(connection)
     for name, value in wanted.filters:
         if name == "verified":
@@ -449,7 +449,7 @@ def _between(column: str, start: int | None, end: int | None) -> _Where:
     return where
 
 
-def _rarest(connection: sqlite3.Connection, wanted: Wanted) -> str:
+def _rarest(connection: sqlite3.Connection, wanted: LoginFilter) -> str:
     """Return the index of the filter with the fewest logins.
 
     SQLite knows no more than averages, if those; which value is rare is seen by counting a few.

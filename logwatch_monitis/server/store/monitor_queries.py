@@ -13,21 +13,23 @@ from logwatch_monitis.server.store.rows import ADDITIONAL, additional_of
 from logwatch_monitis.server.store.store import Definition, read_definition
 
 __all__ = [
-    "Monitor",
+    "StoredMonitor",
     "list_monitors",
     "monitor_additions",
     "monitor_results",
 ]
 
 
-class Monitor(NamedTuple):
+class StoredMonitor(NamedTuple):
     """A monitor as it is stored."""
 
     id: int
     definition: Definition
 
 
-def list_monitors(connection: sqlite3.Connection, filters: Mapping[str, str]) -> list[Monitor]:
+def list_monitors(
+    connection: sqlite3.Connection, filters: Mapping[str, str]
+) -> list[StoredMonitor]:
     """Return the monitors, oldest first; *filters* may name tag, type and name."""
     wanted = {name: filters[name] for name in ("tag", "type", "name") if filters.get(name)}
     where = "".join(f" AND {name}=?" for name in wanted)
@@ -36,7 +38,7 @@ def list_monitors(connection: sqlite3.Connection, filters: Mapping[str, str]) ->
         f" WHERE NOT deleted{where} ORDER BY id",
         (*wanted.values(),),
     )
-    return [Monitor(row[0], read_definition(row[1:])) for row in rows]
+    return [StoredMonitor(row[0], read_definition(row[1:])) for row in rows]
 
 
 def monitor_results(

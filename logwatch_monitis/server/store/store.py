@@ -22,7 +22,7 @@ from logwatch_monitis.server.store.executed import Once, recall, remember
 from logwatch_monitis.server.store.retention import KEEP_ALL, Retention, Tidier, forget
 from logwatch_monitis.server.store.rows import event_of, insert_additions, insert_results, rows_of
 from logwatch_monitis.server.store.schema import connect_reader, connect_writer
-from logwatch_monitis.server.store.writer import Operation, Refused, Writer
+from logwatch_monitis.server.store.writer import Operation, OperationRefused, StoreWriter
 
 __all__ = ["DATABASE", "Definition", "Store", "find_definition", "read_definition"]
 
@@ -77,7 +77,7 @@ class Store:
         self._lock = lock
         self._columns = Columns()
         self._now = now
-        self._writer = Writer(writer, Tidier(retention, now), self._columns.forget)
+        self._writer = StoreWriter(writer, Tidier(retention, now), self._columns.forget)
         self._readers = ThreadPoolExecutor(READERS, "monitor-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -333,7 +333,7 @@ def find_definition(connection: sqlite3.Connection, monitor: int) -> Definition:
         (monitor,),
     ).fetchone()
     if row is None:
-        raise Refused(INVALID_MONITOR)
+        raise OperationRefused(INVALID_MONITOR)
     return read_definition(row)
 
 
@@ -357,7 +357,7 @@ def _size(row: Sequence[Any]) -> int:
 def _require_free_name(connection: sqlite3.Connection, name: str, own: int = 0) -> None:
     query = "SELECT 1 FROM monitors WHERE name=? AND id!=? AND NOT deleted"
     if connection.execute(query, (name, own)).fetchone():
-        raise Refused(NAME_EXISTS)
+        raise OperationRefused(NAME_EXISTS)
 
 
 def _require_monitors(connection: sqlite3.Connection, monitors: Iterable[int]) -> None:

@@ -10,7 +10,14 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "FullError", "Operation", "Refused", "Writer"]
+__all__ = [
+    "MOST_BYTES",
+    "MOST_RESULTS",
+    "FullError",
+    "Operation",
+    "OperationRefused",
+    "StoreWriter",
+]
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
@@ -21,7 +28,7 @@ IDLE = 600.0
 TIDY_ROWS = 1_000
 
 
-class Refused(Exception):  # noqa: N818 - an answer to a client, not a failure
+class OperationRefused(Exception):  # noqa: N818 - an answer to a client, not a failure
     """Raised by an operation, before it wrote anything, to say no; the text is for the client."""
 
 
@@ -43,13 +50,13 @@ class _Job(NamedTuple):
     alone: bool = False
 
 
-class _Outcome(NamedTuple):
+class _WriteOutcome(NamedTuple):
     future: asyncio.Future[Any]
     value: Any
     error: Exception | None = None
 
 
-class Writer:
+class StoreWriter:
     """Runs operations one after the other on one connection, many to a commit.
 
     While a commit waits for the disk the next operations gather, so the disk's pace bounds commits,
@@ -156,11 +163,11 @@ class Writer:
                 self._done([job])
                 _tell([outcome])
 
-    def _outside(self, job: _Job) -> _Outcome:
+    def _outside(self, job: _Job) -> _WriteOutcome:
         try:
             return _run(job, self._connection)
         except Exception as error:  # noqa: BLE001 - its client must be told
-            return _Outcome(job.future, None, error)
+            return _WriteOutcome(job.future, None, error)
 
     def _tidied(self) -> bool:
         try:
@@ -175,13 +182,13 @@ class Writer:
                 group.append(self._jobs.get(wait and not group, IDLE))
         return group
 
-    def _commit(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+    def _commit(self, jobs: Sequence[_Job]) -> list[_WriteOutcome]:
         try:
             return self._transaction(lambda connection: [_run(job, connection) for job in jobs])
         except Exception as error:  # noqa: BLE001 - whatever it is, its client must be told
             self._undone()
             if len(jobs) == 1:
-                return [_Outcome(jobs[0].future, None, error)]
+                return [_WriteOutcome(jobs[0].future, None, error)]
         return [outcome for job in jobs for outcome in self._commit([job])]
 
     def _transaction(self, operation: Operation[T]) -> T:
@@ -196,14 +203,14 @@ class Writer:
         return result
 
 
-def _run(job: _Job, connection: sqlite3.Connection) -> _Outcome:
+def _run(job: _Job, connection: sqlite3.Connection) -> _WriteOutcome:
     try:
-        return _Outcome(job.future, job.operation(connection))
-    except Refused as refusal:
-        return _Outcome(job.future, None, refusal)
+        return _WriteOutcome(job.future, job.operation(connection))
+    except OperationRefused as refusal:
+        return _WriteOutcome(job.future, None, refusal)
 
 
-def _tell(outcomes: Sequence[_Outcome]) -> None:
+def _tell(outcomes: Sequence[_WriteOutcome]) -> None:
     """Hand the outcomes to the loops that wait for them: one wake-up for the whole group."""
     for loop in {outcome.future.get_loop() for outcome in outcomes}:
         mine = [outcome for outcome in outcomes if outcome.future.get_loop() is loop]
@@ -211,7 +218,7 @@ def _tell(outcomes: Sequence[_Outcome]) -> None:
             loop.call_soon_threadsafe(_settle, mine)
 
 
-def _settle(outcomes: Iterable[_Outcome]) -> None:
+def _settle(outcomes: Iterable[_WriteOutcome]) -> None:
     for future, value, error in outcomes:
         if future.done():
             continue  # its client went away

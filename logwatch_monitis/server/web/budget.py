@@ -16,7 +16,7 @@ __all__ = [
     "Answers",
     "Budget",
     "BudgetError",
-    "Held",
+    "HeldBytes",
     "Standing",
 ]
 
@@ -64,9 +64,9 @@ class Budget:
         self._longest = max(map(len, self._keys), default=1)
         self._total = 0
 
-    def held(self) -> Held:
+    def held(self) -> HeldBytes:
         """Return the account of one connection."""
-        return Held(self)
+        return HeldBytes(self)
 
     def _grow(self, size: int, standing: Standing) -> None:
         if size > 0 and self._total + size > _LIMITS[standing]:
@@ -77,7 +77,7 @@ class Budget:
         return any(key in data for key in self._keys)
 
 
-class Held:
+class HeldBytes:
     """What the present request of one connection holds."""
 
     def __init__(self, budget: Budget) -> None:

@@ -24,7 +24,7 @@ _LOG = re.compile(rb'(?<=[{,]source=")(?:[^"\\]|\\.)*/(?:[^"\\]|\\.)*(?=")')
 """The label of a source that is a path, in the text format of Prometheus."""
 
 
-class _Answer(NamedTuple):
+class _HealthAnswer(NamedTuple):
     status: int
     kind: str
     body: bytes
@@ -60,7 +60,7 @@ class Health:
         return b"log-%s" % hmac.digest(self._secret, match[0], "sha256").hex()[:12].encode()
 
 
-async def _ask(agent: Path, path: str) -> _Answer:
+async def _ask(agent: Path, path: str) -> _HealthAnswer:
     reader, writer = await asyncio.open_unix_connection(agent)
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
@@ -71,4 +71,4 @@ async def _ask(agent: Path, path: str) -> _Answer:
     finally:
         writer.close()
     fields = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
-    return _Answer(int(head[0].split()[1]), fields.get("content-type", "text/plain"), body)
+    return _HealthAnswer(int(head[0].split()[1]), fields.get("content-type", "text/plain"), body)

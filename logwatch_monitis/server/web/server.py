@@ -30,7 +30,7 @@ try:
     import uvicorn
 
     from logwatch_monitis.server.web.app import Options, make_app
-    from logwatch_monitis.server.web.timeouts import MAX_HEAD, Connection
+    from logwatch_monitis.server.web.timeouts import MAX_HEAD, TimedProtocol
 except ImportError as _error:
     _package = (_error.name or "").partition(".")[0]
     raise MissingExtraError(f"the embedded monitor ({_package})", "monitor") from None
@@ -195,7 +195,7 @@ def serve(
         )
         started = _started(address, held, "https" if tls else "http")
         budget = Budget(account.keys.api_key for account in held)
-        connection = partial(Connection, places, budget)
+        connection = partial(TimedProtocol, places, budget)
         config = _config(make_app(held, options), connection, tls, proxies)
         server = Server(config, held, lambda: ready(started))
         asyncio.run(_run(server, taken, tls, parent))
@@ -217,7 +217,7 @@ def _started(address: Address, accounts: Accounts, scheme: str) -> Started:
 
 
 def _config(
-    app: App, connection: Callable[..., Connection], tls: Tls | None, proxies: Sequence[str]
+    app: App, connection: Callable[..., TimedProtocol], tls: Tls | None, proxies: Sequence[str]
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,

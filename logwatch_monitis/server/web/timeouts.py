@@ -12,7 +12,7 @@ from logwatch_monitis.server.web.asgi import PEER, TooLargeError, retry_soon
 from logwatch_monitis.server.web.budget import MAX_UNNAMED, Budget, BudgetError
 from logwatch_monitis.server.web.places import Places
 
-__all__ = ["HEAD_SECONDS", "MAX_HEAD", "REQUEST_SECONDS", "STALL_SECONDS", "Connection"]
+__all__ = ["HEAD_SECONDS", "MAX_HEAD", "REQUEST_SECONDS", "STALL_SECONDS", "TimedProtocol"]
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers together; one old client sends all of its results there."""
@@ -42,7 +42,7 @@ def _busy() -> bytes:
     return _answer("503 Service Unavailable", "Too many requests at once, try again later", again)
 
 
-class Connection(H11Protocol, asyncio.BufferedProtocol):
+class TimedProtocol(H11Protocol, asyncio.BufferedProtocol):
     """uvicorn's own protocol, but a request has to arrive, and its answer to be taken, in time.
 
     The head of a request has `HEAD_SECONDS`, all of it `REQUEST_SECONDS`; an answer that nobody

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any, NamedTuple
 
-from logwatch_monitis.sources.files.fingerprint import Place
-from logwatch_monitis.sources.files.numbering import new_numbering
+from logwatch_monitis.sources.files.fingerprint import FilePosition
 
-__all__ = ["FileState", "LogState", "dump", "load"]
+__all__ = ["FileState", "SavedLog", "dump", "load", "new_numbering"]
 
 VERSION = 1
 
@@ -32,13 +32,13 @@ class FileState(NamedTuple):
     dev: int
     ino: int
     size: int
-    place: Place
+    place: FilePosition
     done: bool = False
     rewritten: bool = False
     numbering: int = 0
 
 
-class LogState(NamedTuple):
+class SavedLog(NamedTuple):
     """The files of one log that are known, oldest first.
 
     Attributes:
@@ -52,7 +52,7 @@ class LogState(NamedTuple):
     numbering: int = 0
 
 
-def dump(state: LogState) -> str:
+def dump(state: SavedLog) -> str:
     """Return *state* as JSON text."""
     files = [[*file[:4], list(file.place), file.done + 2 * file.rewritten] for file in state.files]
     numberings = [state.numbering, *(file.numbering for file in state.files)]
@@ -60,7 +60,7 @@ def dump(state: LogState) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def load(text: str) -> LogState:
+def load(text: str) -> SavedLog:
     """Return the state that *text* holds.
 
     Raises:
@@ -73,7 +73,7 @@ def load(text: str) -> LogState:
         entries = document["files"]
         numbering, *own = document.get("numberings") or _numberings(entries)
         files = tuple(_file(*pair) for pair in zip(entries, own, strict=True))
-        return LogState(files, bool(document["live"]), numbering)
+        return SavedLog(files, bool(document["live"]), numbering)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError("not a read position") from error
 
@@ -86,7 +86,7 @@ def _numberings(entries: list[Any]) -> list[int]:
 
 def _file(entry: list[Any], numbering: int) -> FileState:
     path, dev, ino, size, place, marks = entry
-    place = Place(*place)
+    place = FilePosition(*place)
     file = FileState(path, dev, ino, size, place, bool(marks & 1), bool(marks & 2), numbering)
     numbers = (*file[1:4], place.print_size, place.offset, place.skipping, numbering)
     texts = (path, file.place.print_hash, file.place.tail_hash)
@@ -95,3 +95,11 @@ def _file(entry: list[Any], numbering: int) -> FileState:
     if not all(type(text) is str for text in texts):
         raise ValueError("not a read position: texts expected")
     return file
+
+
+def new_numbering() -> int:
+    """Return what names a numbering that nobody has named before, in a state that was lost either.
+
+    JSON readers keep 53 bits; 0 is that of states of version 0.1.
+    """
+    return secrets.randbits(53) | 1

@@ -14,7 +14,7 @@ from logwatch_monitis.sources.lines import MAX_LINE
 
 __all__ = [
     "REACH",
-    "Place",
+    "FilePosition",
     "ReadAt",
     "advance",
     "digest",
@@ -33,7 +33,7 @@ ReadAt = Callable[[int, int], bytes]
 """Reads *size* bytes at *offset*; fewer only at the end of the file."""
 
 
-class Place(NamedTuple):
+class FilePosition(NamedTuple):
     """A read position that proves which file it belongs to.
 
     Attributes:
@@ -71,32 +71,32 @@ def digest(data: bytes) -> str:
     return blake2b(data, digest_size=8).hexdigest() if data else ""
 
 
-def matches(place: Place, read_at: ReadAt) -> bool:
+def matches(place: FilePosition, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the bytes that *place* was made from."""
     return _starts_like(place, read_at) and holds_before(place, read_at)
 
 
-def holds_before(place: Place, read_at: ReadAt) -> bool:
+def holds_before(place: FilePosition, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the bytes just before *place*."""
     before = read_at(place.offset - place.reach, place.reach)
     return len(before) == place.reach and digest(before) == place.tail_hash
 
 
-def _starts_like(place: Place, read_at: ReadAt) -> bool:
+def _starts_like(place: FilePosition, read_at: ReadAt) -> bool:
     """Tell whether the file behind *read_at* has the fingerprint of *place*."""
     beginning = read_at(0, place.print_size)
     return len(beginning) == place.print_size and digest(beginning) == place.print_hash
 
 
-def place_at(read_at: ReadAt, offset: int) -> Place:
+def place_at(read_at: ReadAt, offset: int) -> FilePosition:
     """Return the place at *offset* of a file that holds at least as many bytes."""
     beginning = read_at(0, REACH)
     reach = min(offset, REACH)
     before = read_at(offset - reach, reach)
-    return Place(len(beginning), digest(beginning), offset, digest(before))
+    return FilePosition(len(beginning), digest(beginning), offset, digest(before))
 
 
-def line_start(read_at: ReadAt, size: int) -> Place:
+def line_start(read_at: ReadAt, size: int) -> FilePosition:
     """Return the place of the last line start at or before *size*."""
     end = size
     while end > 0 and size - end <= MAX_LINE:
@@ -110,7 +110,7 @@ def line_start(read_at: ReadAt, size: int) -> Place:
     return place_at(read_at, size)._replace(skipping=size - end)
 
 
-def advance(place: Place, offset: int, before: bytes, skipping: int = 0) -> Place:
+def advance(place: FilePosition, offset: int, before: bytes, skipping: int = 0) -> FilePosition:
     """Return *place* moved on to *offset*, given at least the last `REACH` bytes before it."""
     return place._replace(
         offset=offset, tail_hash=digest(before[-min(offset, REACH) :]), skipping=skipping

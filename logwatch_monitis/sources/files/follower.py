@@ -17,8 +17,14 @@ from logwatch_monitis.sources.files.events import (
     LineTooLong,
     PartialLineDropped,
 )
-from logwatch_monitis.sources.files.fingerprint import REACH, Place, advance, digest, place_at
-from logwatch_monitis.sources.files.open_file import Handle, has_writer, open_plain
+from logwatch_monitis.sources.files.fingerprint import (
+    REACH,
+    FilePosition,
+    advance,
+    digest,
+    place_at,
+)
+from logwatch_monitis.sources.files.open_file import OpenFile, has_writer, open_plain
 from logwatch_monitis.sources.lines import BLOCK, MAX_LINE, Cut, cut, strip_hole
 
 __all__ = ["LATE_SECONDS", "Follower", "Portion", "RewrittenError", "Steady", "prune"]
@@ -50,7 +56,7 @@ class Portion(NamedTuple):
 
     offset: int
     data: bytes
-    place: Place
+    place: FilePosition
     modified: float
 
 
@@ -94,7 +100,7 @@ class Follower:
         slow: it is compressed, and reading it takes long: whatever else there is comes first.
     """
 
-    def __init__(self, log: str, state: FileState, handle: Handle | None, now: float) -> None:
+    def __init__(self, log: str, state: FileState, handle: OpenFile | None, now: float) -> None:
         self._log = log
         self._steady = Steady()
         self.path, self.dev, self.ino, self.size, self.place, self.done = state[:6]
@@ -109,7 +115,7 @@ class Follower:
         self._start = 0
 
     @classmethod
-    def opened(cls, log: str, path: str, handle: Handle, now: float) -> Follower:
+    def opened(cls, log: str, path: str, handle: OpenFile, now: float) -> Follower:
         """Follow the file behind *handle* from its first byte."""
         found = handle.stat()
         state = FileState(path, found.st_dev, found.st_ino, 0, place_at(handle.read_at, 0))
@@ -157,7 +163,7 @@ class Follower:
         """Bytes known to lie behind the read position."""
         return max(0, self.size - self.place.offset)
 
-    def attach(self, path: str, handle: Handle) -> None:
+    def attach(self, path: str, handle: OpenFile) -> None:
         """Go on in *handle*, which holds the same bytes."""
         found = handle.stat()
         self.path, self.dev, self.ino, self.handle = path, found.st_dev, found.st_ino, handle
@@ -167,7 +173,7 @@ class Follower:
         """Return what this file was, without its bytes, and what it is since it was rewritten."""
         was = Follower(self._log, self.state, None, now)
         state = FileState(
-            *(self.path, self.dev, self.ino, 0, Place()),
+            *(self.path, self.dev, self.ino, 0, FilePosition()),
             rewritten=True,
             numbering=self.numbering,
         )
@@ -238,7 +244,7 @@ class Follower:
         return self.handle is not None
 
     @contextlib.contextmanager
-    def _decompressing(self, handle: Handle, now: float) -> Iterator[None]:
+    def _decompressing(self, handle: OpenFile, now: float) -> Iterator[None]:
         """Limit what a piece may cost, and give its memory back."""
         if handle.packed:
             handle.allowance = Allowance(_LINE_SECONDS, _LINE_BYTES)
@@ -333,7 +339,7 @@ class Follower:
         self._start += len(self._body) - len(strip_hole(self._body))
         self._body = self.handle.read_at(self._start, MAX_LINE + 1)
 
-    def _behind(self, piece: Cut) -> Place:
+    def _behind(self, piece: Cut) -> FilePosition:
         hole = b"\0" * min(self._start - self.place.offset, REACH)
         count = piece.end - self._start
         before = self._before + hole + self._body[max(0, count - REACH) : count]

@@ -23,7 +23,7 @@ def expand(pattern: str, limit: int = PLACES) -> list[str]:
     Raises:
         SetupError: more than *limit* places would have to be looked at.
     """
-    search = _Search(pattern, limit)
+    search = _GlobSearch(pattern, limit)
     names = [name for name in pattern.split("/") if name]
     places: Iterator[str] = iter(["/" if pattern.startswith("/") else ""])
     for name in names[:-1]:
@@ -31,7 +31,7 @@ def expand(pattern: str, limit: int = PLACES) -> list[str]:
     return sorted({path for path in search.step(places, *names[-1:], last=True) if _exists(path)})
 
 
-class _Search:
+class _GlobSearch:
     """One look at the directories, as far as the limit allows."""
 
     def __init__(self, pattern: str, limit: int) -> None:

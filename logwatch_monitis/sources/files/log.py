@@ -13,10 +13,10 @@ from typing import NamedTuple
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Event, Events
 from logwatch_monitis.sources.files.allowance import TooCostlyError
-from logwatch_monitis.sources.files.checkpoint import FileState, LogState
+from logwatch_monitis.sources.files.checkpoint import FileState, SavedLog, new_numbering
 from logwatch_monitis.sources.files.descriptors import is_shortage, reason_of
 from logwatch_monitis.sources.files.events import FileUnreadable, SameFile
-from logwatch_monitis.sources.files.fingerprint import Place
+from logwatch_monitis.sources.files.fingerprint import FilePosition
 from logwatch_monitis.sources.files.follower import (
     LATE_SECONDS,
     Follower,
@@ -24,17 +24,16 @@ from logwatch_monitis.sources.files.follower import (
     RewrittenError,
     Steady,
 )
-from logwatch_monitis.sources.files.numbering import new_numbering
-from logwatch_monitis.sources.files.open_file import Handle, open_any, open_plain
-from logwatch_monitis.sources.files.reconcile import Arranger, LiveMovedError, Start
+from logwatch_monitis.sources.files.open_file import OpenFile, open_any, open_plain
+from logwatch_monitis.sources.files.reconcile import LiveMovedError, Reconciler, Start
 from logwatch_monitis.sources.files.rotated_copies import (
+    CopiesMovedError,
     KnownCopies,
     ShelfBusyError,
-    ShelfMovedError,
 )
 from logwatch_monitis.sources.files.rotated_names import directory_stamps
 
-__all__ = ["Chain", "Owner", "Part"]
+__all__ = ["FollowedLog", "LogPart", "Owner"]
 
 _REWRITES = 3
 _MOVES = 10
@@ -42,18 +41,18 @@ _MOVES = 10
 Identity = tuple[int, int]
 
 
-class Part(NamedTuple):
+class LogPart(NamedTuple):
     """Whole lines of a log, and the file they come from."""
 
     file: Follower
     portion: Portion
 
 
-Owner = Callable[["Chain", Identity], tuple[str, Follower] | None]
+Owner = Callable[["FollowedLog", Identity], tuple[str, Follower] | None]
 """Says which other log, and there which file, holds the file with this device and inode."""
 
 
-class Chain:
+class FollowedLog:
     """Follows one log through rotation, truncation and restarts.
 
     Attributes:
@@ -68,7 +67,7 @@ class Chain:
     def __init__(
         self,
         path: str,
-        state: LogState | None,
+        state: SavedLog | None,
         start: Start,
         *,
         clock: Clock,
@@ -96,11 +95,11 @@ class Chain:
         self._reported: Event | None = None
 
     @property
-    def state(self) -> LogState:
+    def state(self) -> SavedLog:
         """What to remember."""
         return self.state_after(None)
 
-    def state_after(self, part: Part | None) -> LogState:
+    def state_after(self, part: LogPart | None) -> SavedLog:
         """Return what to remember once *part* is taken."""
         files = [
             file.state._replace(place=part.portion.place, rewritten=False)
@@ -111,7 +110,7 @@ class Chain:
         ]
         if self.twin:
             files.append(self.twin.state._replace(path=self.path))
-        return LogState(tuple(files), self.live or self.twin is not None, self._numbering)
+        return SavedLog(tuple(files), self.live or self.twin is not None, self._numbering)
 
     @property
     def numberings(self) -> frozenset[int]:
@@ -156,7 +155,7 @@ class Chain:
         """Find out where to begin: what is written from now on will be read."""
         self._follow()
 
-    def read(self) -> Part | None:
+    def read(self) -> LogPart | None:
         """Return the next lines, those of older files first; None when caught up."""
         self._settled = self.pending = False
         for _ in range(_REWRITES):
@@ -178,7 +177,7 @@ class Chain:
             return False
         return all(file.done for file in self.files[:-1])
 
-    def take(self, part: Part) -> None:
+    def take(self, part: LogPart) -> None:
         """Count *part* as read."""
         part.file.take(part.portion, self._clock.monotonic())
         if not self.trouble:
@@ -239,7 +238,7 @@ class Chain:
         except OSError as error:
             return self._unreadable(error)
 
-    def _live_handle(self) -> Handle | None:
+    def _live_handle(self) -> OpenFile | None:
         """Return the open live file, opened again if it was closed; None if there is none.
 
         Raises:
@@ -300,7 +299,7 @@ class Chain:
             found = self._where.stat()
         except OSError:
             return
-        place = Place(offset=found.st_size)
+        place = FilePosition(offset=found.st_size)
         state = FileState(self.path, found.st_dev, found.st_ino, found.st_size, place)
         state = state._replace(numbering=self._numbering)
         self.files = [Follower(self.path, state, None, self._clock.monotonic())]
@@ -332,8 +331,8 @@ class Chain:
             self.files.append(Follower(self.path, state, None, self._clock.monotonic()))
             self.twin = None
 
-    def _arrange(self, live: Handle | None) -> bool:
-        arranger = Arranger(
+    def _arrange(self, live: OpenFile | None) -> bool:
+        arranger = Reconciler(
             self.path,
             self.files,
             live,
@@ -345,7 +344,7 @@ class Chain:
         )
         try:
             files = arranger.run()
-        except ShelfMovedError:
+        except CopiesMovedError:
             return False
         except ShelfBusyError:
             self.pending = True
@@ -362,13 +361,13 @@ class Chain:
         self._arranged = True
         return True
 
-    def _next(self) -> Part | None:
+    def _next(self) -> LogPart | None:
         for file in sorted(self.files, key=attrgetter("slow")):
             if self.pending and file.handle and file.handle.packed:
                 continue
             portion = self._read(file)
             if portion:
-                return Part(file, portion)
+                return LogPart(file, portion)
         if not self.pending:
             self._retire()
         return None

@@ -7,22 +7,15 @@ a rewrite leaves it nowhere, or only in a file that no copy's name leads to.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from logwatch_monitis.sources.files.checkpoint import new_numbering
 
 if TYPE_CHECKING:
     from logwatch_monitis.sources.files.follower import Follower
 
-__all__ = ["Succession", "new_numbering"]
-
-
-def new_numbering() -> int:
-    """Return what names a numbering that nobody has named before, in a state that was lost either.
-
-    JSON readers keep 53 bits; 0 is that of states of version 0.1.
-    """
-    return secrets.randbits(53) | 1
+__all__ = ["Succession"]
 
 
 class Succession:

@@ -14,10 +14,10 @@ from logwatch_monitis.sources.compression import MAGIC_SIZE, ArchiveDamagedError
 from logwatch_monitis.sources.files.allowance import Allowance, TooCostlyError
 from logwatch_monitis.sources.files.rotated_names import named_packed
 
-__all__ = ["Handle", "PackedHandle", "PlainHandle", "has_writer", "open_any", "open_plain"]
+__all__ = ["OpenFile", "PackedHandle", "PlainHandle", "has_writer", "open_any", "open_plain"]
 
 
-class Handle(Protocol):
+class OpenFile(Protocol):
     """An open file. While it is open, its device and inode are proof of what it is.
 
     Attributes:
@@ -64,15 +64,15 @@ class PlainHandle:
         self.allowance: Allowance | None = None
 
     def stat(self) -> os.stat_result:
-        """See `Handle.stat`."""
+        """See `OpenFile.stat`."""
         return os.fstat(self._descriptor)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """See `Handle.read_at`."""
+        """See `OpenFile.read_at`."""
         return os.pread(self._descriptor, size, offset)
 
     def data_after(self, offset: int) -> int | None:
-        """See `Handle.data_after`."""
+        """See `OpenFile.data_after`."""
         try:
             return os.lseek(self._descriptor, offset, os.SEEK_DATA)
         except OSError as error:
@@ -81,14 +81,14 @@ class PlainHandle:
             return offset
 
     def fileno(self) -> int:
-        """See `Handle.fileno`."""
+        """See `OpenFile.fileno`."""
         return self._descriptor
 
     def rest(self) -> None:
-        """See `Handle.rest`."""
+        """See `OpenFile.rest`."""
 
     def close(self) -> None:
-        """See `Handle.close`."""
+        """See `OpenFile.close`."""
         os.close(self._descriptor)
 
 
@@ -121,15 +121,15 @@ class PackedHandle:
 
     @property
     def damage(self) -> ArchiveDamagedError | None:
-        """See `Handle.damage`."""
+        """See `OpenFile.damage`."""
         return self._damage
 
     def stat(self) -> os.stat_result:
-        """See `Handle.stat`."""
+        """See `OpenFile.stat`."""
         return os.fstat(self._file.fileno())
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """See `Handle.read_at`. Damage counts as the end; `damage` then tells.
+        """See `OpenFile.read_at`. Damage counts as the end; `damage` then tells.
 
         Raises:
             TooCostlyError: the allowance is used up; the same read goes on with another one.
@@ -167,19 +167,19 @@ class PackedHandle:
         return (found.st_size, found.st_mtime_ns) != self._stamp
 
     def data_after(self, offset: int) -> int | None:
-        """See `Handle.data_after`."""
+        """See `OpenFile.data_after`."""
         return offset
 
     def fileno(self) -> int:
-        """See `Handle.fileno`."""
+        """See `OpenFile.fileno`."""
         return self._file.fileno()
 
     def rest(self) -> None:
-        """See `Handle.rest`."""
+        """See `OpenFile.rest`."""
         self._restart()
 
     def close(self) -> None:
-        """See `Handle.close`."""
+        """See `OpenFile.close`."""
         self._file.close()
 
 
@@ -192,7 +192,7 @@ def open_plain(path: str) -> PlainHandle:
     return PlainHandle(_open(path))
 
 
-def open_any(path: str) -> Handle:
+def open_any(path: str) -> OpenFile:
     """Open the file at *path*; its first bytes tell whether it is compressed.
 
     Where there are none yet, its name does.

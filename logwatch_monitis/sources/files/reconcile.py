@@ -16,7 +16,7 @@ from typing import Literal
 
 from logwatch_monitis.interfaces import Events
 from logwatch_monitis.sources.files.allowance import TooCostlyError
-from logwatch_monitis.sources.files.checkpoint import FileState
+from logwatch_monitis.sources.files.checkpoint import FileState, new_numbering
 from logwatch_monitis.sources.files.events import (
     FileFound,
     FileGap,
@@ -24,19 +24,19 @@ from logwatch_monitis.sources.files.events import (
     FileRotated,
     FileTruncated,
 )
-from logwatch_monitis.sources.files.fingerprint import Place, line_start, matches
+from logwatch_monitis.sources.files.fingerprint import FilePosition, line_start, matches
 from logwatch_monitis.sources.files.follower import Follower, prune
-from logwatch_monitis.sources.files.numbering import Succession, new_numbering
-from logwatch_monitis.sources.files.open_file import Handle
+from logwatch_monitis.sources.files.numbering import Succession
+from logwatch_monitis.sources.files.open_file import OpenFile
 from logwatch_monitis.sources.files.rotated_copies import (
+    CopiesMovedError,
     KnownCopies,
-    Shelf,
+    RotatedCopies,
     ShelfBusyError,
-    ShelfMovedError,
     is_prefix,
 )
 
-__all__ = ["Arranger", "LiveMovedError", "Start"]
+__all__ = ["LiveMovedError", "Reconciler", "Start"]
 
 _TRIES = 10
 _PAUSE_SECONDS = 0.001
@@ -50,7 +50,7 @@ class LiveMovedError(Exception):
     """Raised when the log's name leads to another file than the one given as live."""
 
 
-class Arranger:
+class Reconciler:
     """Puts the known files, the rotated copies and the live file of one log in order.
 
     Args:
@@ -68,7 +68,7 @@ class Arranger:
         self,
         log: str,
         files: list[Follower],
-        live: Handle | None,
+        live: OpenFile | None,
         *,
         start: Start,
         numbering: int,
@@ -104,9 +104,9 @@ class Arranger:
         for attempt in range(_TRIES):
             try:
                 return self._attempt(last=attempt == _TRIES - 1)
-            except ShelfMovedError:
+            except CopiesMovedError:
                 time.sleep(attempt * _PAUSE_SECONDS)
-        raise ShelfMovedError
+        raise CopiesMovedError
 
     def _split(self, files: list[Follower]) -> list[Follower]:
         """Take apart what an open file was, now perhaps in a copy, and what it was rewritten to."""
@@ -123,12 +123,14 @@ class Arranger:
         hints = [file.path for file in self._files if not file.done]
         for below in (False, True):
             known = self._copies
-            shelf = Shelf(self._log, hints, self._identity, self._events, known, below=below)
+            shelf = RotatedCopies(
+                self._log, hints, self._identity, self._events, known, below=below
+            )
             try:
                 self._recognise(shelf)
                 if below or self._settled(shelf):
                     if not (last or self._complete(shelf)):
-                        raise ShelfMovedError
+                        raise CopiesMovedError
                     unseen = self._unseen(shelf)
                     marks = self._marks(shelf, unseen)
                     shelf.open(unseen)
@@ -157,12 +159,12 @@ class Arranger:
         if (found.st_dev, found.st_ino) != self._identity:
             raise LiveMovedError
 
-    def _settled(self, shelf: Shelf) -> bool:
+    def _settled(self, shelf: RotatedCopies) -> bool:
         if not self._files:
             return len(shelf) > 0
         return bool(self._placed) or self._continues()
 
-    def _complete(self, shelf: Shelf) -> bool:
+    def _complete(self, shelf: RotatedCopies) -> bool:
         """Tell whether all files were found that should be there.
 
         A listing can miss what is renamed meanwhile; then it is worth while to look again.
@@ -176,7 +178,7 @@ class Arranger:
                 return file.place.blank
         return True
 
-    def _recognise(self, shelf: Shelf) -> None:
+    def _recognise(self, shelf: RotatedCopies) -> None:
         self._placed, self._low = {}, 0
         held = self._held()
         for number, file in enumerate(self._files):
@@ -187,7 +189,7 @@ class Arranger:
         self._adopted = self._find_adopted(shelf)
         self._place_blank(shelf)
 
-    def _locate(self, file: Follower, shelf: Shelf, held: Collection[object]) -> int | None:
+    def _locate(self, file: Follower, shelf: RotatedCopies, held: Collection[object]) -> int | None:
         if file.handle:
             index = shelf.find_inode(file.dev, file.ino, self._low)
             if index is not None or file.orphan or self._identity == (file.dev, file.ino):
@@ -206,7 +208,7 @@ class Arranger:
         same = not file.handle and self._identity == (file.dev, file.ino)
         return file in self._cut or (file is self._own and same)
 
-    def _place_blank(self, shelf: Shelf) -> None:
+    def _place_blank(self, shelf: RotatedCopies) -> None:
         """Place older files that were still empty, which only inode and rank can tell."""
         end = len(shelf) if self._continues() else self._low
         found = sorted(self._placed.items(), reverse=True)  # both numbers grow together
@@ -222,7 +224,7 @@ class Arranger:
                     self._placed[number] = index if index is not None and index < high else low
                     low = self._placed[number] + 1
 
-    def _find_adopted(self, shelf: Shelf) -> int | None:
+    def _find_adopted(self, shelf: RotatedCopies) -> int | None:
         """Return which known file the live one is."""
         if self._live:
             for number in reversed(range(len(self._files))):
@@ -230,7 +232,7 @@ class Arranger:
                     return number
         return None
 
-    def _is_live(self, number: int, live: Handle, shelf: Shelf) -> bool:
+    def _is_live(self, number: int, live: OpenFile, shelf: RotatedCopies) -> bool:
         file = self._files[number]
         same = self._identity == (file.dev, file.ino)
         if file.handle or file.place.unseen:
@@ -247,7 +249,7 @@ class Arranger:
         elsewhere = (copy.dev, copy.ino) != (file.dev, file.ino)
         return same and elsewhere and handle is not None and is_prefix(handle, live)
 
-    def _unseen(self, shelf: Shelf) -> list[int]:
+    def _unseen(self, shelf: RotatedCopies) -> list[int]:
         """Return which copies were never seen, but must have been written after known ones."""
         if self._start != "known" or self._continues():
             return []
@@ -284,7 +286,7 @@ class Arranger:
         file = self._files[self._adopted]
         return not file.rewritten and file.place.offset > 0
 
-    def _marks(self, shelf: Shelf, unseen: list[int]) -> dict[int, Follower]:
+    def _marks(self, shelf: RotatedCopies, unseen: list[int]) -> dict[int, Follower]:
         """Return copies that are neither known nor to be read as landmarks.
 
         All behind the first known copy, and one before it, so that the first can be told apart.
@@ -302,7 +304,9 @@ class Arranger:
                     break
         return marks
 
-    def _build(self, shelf: Shelf, unseen: list[int], marks: dict[int, Follower]) -> list[Follower]:
+    def _build(
+        self, shelf: RotatedCopies, unseen: list[int], marks: dict[int, Follower]
+    ) -> list[Follower]:
         succession = Succession(self.numbering, self._files, self._placed, len(shelf))
         for was, file in self._cut.items():
             file.numbering = succession.of_cut(was, is_last=file is self._own)
@@ -343,7 +347,7 @@ class Arranger:
         """Tell whether a copy holds what *file* was read from."""
         return self._files.index(file) in self._placed
 
-    def _keep(self, file: Follower, index: int | None, shelf: Shelf) -> bool:
+    def _keep(self, file: Follower, index: int | None, shelf: RotatedCopies) -> bool:
         """Open a known file that is not the live one; tell whether it is still of use."""
         if index is None:
             return file.handle is not None or (file.done and not len(shelf))
@@ -357,7 +361,7 @@ class Arranger:
         return True
 
     def _elsewhere(
-        self, file: Follower, handle: Handle, index: int, shelf: Shelf
+        self, file: Follower, handle: OpenFile, index: int, shelf: RotatedCopies
     ) -> list[Follower]:
         """Return the copy that an open file without a name goes on in, if it does."""
         copy = shelf.copies[index]
@@ -368,7 +372,9 @@ class Arranger:
         self._hand_over(file, handle, follower, other)
         return [follower]
 
-    def _hand_over(self, file: Follower, handle: Handle, follower: Follower, other: Handle) -> None:
+    def _hand_over(
+        self, file: Follower, handle: OpenFile, follower: Follower, other: OpenFile
+    ) -> None:
         """Let *follower* read on in *other*, and *file* wait for late lines only."""
         follower.place, follower.numbering = file.place, file.numbering
         file.orphan = True
@@ -377,19 +383,19 @@ class Arranger:
         else:  # from where they differ on, both must be read
             follower.rewritten, follower.numbering = True, new_numbering()
 
-    def _whole(self, shelf: Shelf, index: int, numbering: int) -> Follower:
+    def _whole(self, shelf: RotatedCopies, index: int, numbering: int) -> Follower:
         copy = shelf.copies[index]
         handle = shelf.take(index) if shelf.is_open(index) else None
         if handle:
             follower = Follower.opened(self._log, copy.path, handle, self._now)
         else:
-            state = FileState(copy.path, copy.dev, copy.ino, 0, Place())
+            state = FileState(copy.path, copy.dev, copy.ino, 0, FilePosition())
             follower = Follower(self._log, state, None, self._now)
         follower.rewritten = self._misses_place()  # perhaps a copy that ends before the place
         follower.numbering = numbering
         return follower
 
-    def _live_follower(self, live: Handle, numbering: int) -> Follower:
+    def _live_follower(self, live: OpenFile, numbering: int) -> Follower:
         if self._adopted is not None:
             return self._adopt(self._files[self._adopted], live)
         file = Follower.opened(self._log, self._log, live, self._now)
@@ -406,7 +412,7 @@ class Arranger:
             self._events(FileFound(self._log, file.place.offset))
         return file
 
-    def _adopt(self, file: Follower, live: Handle) -> Follower:
+    def _adopt(self, file: Follower, live: OpenFile) -> Follower:
         file.path = self._log
         if file.handle:
             if file.handle is not live:
@@ -416,12 +422,12 @@ class Arranger:
         if file.place.unseen:
             size = live.stat().st_size
             file.place = (
-                line_start(live.read_at, file.place.offset) if size >= file.size else Place()
+                line_start(live.read_at, file.place.offset) if size >= file.size else FilePosition()
             )
         self._events(FileFound(self._log, file.place.offset))
         return file
 
-    def _tell(self, shelf: Shelf, older: list[Follower]) -> None:
+    def _tell(self, shelf: RotatedCopies, older: list[Follower]) -> None:
         for number, file in enumerate(self._files):
             gone = not self._known(file) and not file.handle
             if file.place.blank or number == self._adopted:
@@ -435,7 +441,7 @@ class Arranger:
         if own and not (own.place.blank or own.place.unseen or self._was_cut(own)):
             self._tell_own(own, shelf, older)
 
-    def _tell_own(self, own: Follower, shelf: Shelf, older: list[Follower]) -> None:
+    def _tell_own(self, own: Follower, shelf: RotatedCopies, older: list[Follower]) -> None:
         found = self._known(own)
         unknown = not self._placed and len(shelf) > 0
         if own.handle is None and not found and (self._live or unknown):

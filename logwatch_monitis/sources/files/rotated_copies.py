@@ -16,12 +16,12 @@ from logwatch_monitis.sources.files.descriptors import is_shortage
 from logwatch_monitis.sources.files.events import CopySkipped, FileUnreadable
 from logwatch_monitis.sources.files.fingerprint import (
     REACH,
-    Place,
+    FilePosition,
     digest,
     holds_before,
     line_start,
 )
-from logwatch_monitis.sources.files.open_file import Handle, open_any
+from logwatch_monitis.sources.files.open_file import OpenFile, open_any
 from logwatch_monitis.sources.files.rotated_names import (
     Sibling,
     log_path,
@@ -30,7 +30,7 @@ from logwatch_monitis.sources.files.rotated_names import (
     stat_siblings,
 )
 
-__all__ = ["KnownCopies", "Shelf", "ShelfBusyError", "ShelfMovedError", "is_prefix"]
+__all__ = ["CopiesMovedError", "KnownCopies", "RotatedCopies", "ShelfBusyError", "is_prefix"]
 
 Content = tuple[int, int, int, int]
 """See `Sibling.content`."""
@@ -53,7 +53,7 @@ _ALLOWANCES = 100
 """How many looks that may take."""
 
 
-class ShelfMovedError(Exception):
+class CopiesMovedError(Exception):
     """Raised when the directory changed while it was looked at."""
 
 
@@ -76,7 +76,7 @@ class KnownCopies:
         self._beginnings: dict[Content, bytes] = {}
         self._spent: Counter[Content] = Counter()
         self._costly: dict[Content, str] = {}
-        self._kept: dict[Content, Handle] = {}
+        self._kept: dict[Content, OpenFile] = {}
         self._left = 0.0
         self._all_needed = False
 
@@ -104,7 +104,7 @@ class KnownCopies:
         """Note what reading the beginning of a copy took, of processor time."""
         self._left -= seconds
 
-    def excludes(self, copy: Sibling, place: Place) -> bool:
+    def excludes(self, copy: Sibling, place: FilePosition) -> bool:
         """Tell whether *copy* is known not to hold *place*."""
         known = self._beginnings.get(copy.content)
         if known is None:
@@ -130,7 +130,7 @@ class KnownCopies:
             self._costly[content] = path
             self._events(CopySkipped(self._log, path))
 
-    def put_off(self, copy: Sibling, handle: Handle) -> bool:
+    def put_off(self, copy: Sibling, handle: OpenFile) -> bool:
         """Keep *handle*, whose allowance is used up, for the next look; False if that is enough."""
         self._spent[copy.content] += 1
         if self._spent[copy.content] > _ALLOWANCES:
@@ -139,7 +139,7 @@ class KnownCopies:
         self._kept[copy.content] = handle
         return True
 
-    def kept(self, copy: Sibling) -> Handle | None:
+    def kept(self, copy: Sibling) -> OpenFile | None:
         """Return the handle that was put off, which from now on belongs to the caller."""
         return self._kept.pop(copy.content, None)
 
@@ -158,7 +158,7 @@ class KnownCopies:
         self.keep(())
 
 
-class Shelf:
+class RotatedCopies:
     """The rotated copies of the log at *path*, oldest first.
 
     Args:
@@ -188,7 +188,7 @@ class Shelf:
         self._names = _names(path, hints)
         self._scanned = self._scan()
         self._listing = self._list(live)
-        self._handles: OrderedDict[str, Handle | None] = OrderedDict()
+        self._handles: OrderedDict[str, OpenFile | None] = OrderedDict()
         self._pinned: set[str] = set()
         self._known = known
         try:
@@ -204,9 +204,9 @@ class Shelf:
     def verify(self) -> None:
         """Raise ShelfMovedError if the directory does not look any more as it did at first."""
         if self._scan() != self._scanned:
-            raise ShelfMovedError
+            raise CopiesMovedError
 
-    def handle(self, index: int) -> Handle | None:
+    def handle(self, index: int) -> OpenFile | None:
         """Return the open copy; None if it cannot be read, or only at too high a cost.
 
         Reading it may raise `TooCostlyError`: then see `put_off`.
@@ -234,7 +234,7 @@ class Shelf:
         """Tell whether the copy is open already."""
         return self.copies[index].path in self._handles
 
-    def take(self, index: int) -> Handle | None:
+    def take(self, index: int) -> OpenFile | None:
         """Return the open copy, which from now on belongs to the caller."""
         handle = self.handle(index)
         self._handles.pop(self.copies[index].path, None)
@@ -263,7 +263,7 @@ class Shelf:
         index = self._by_inode.get((dev, ino))
         return index if index is not None and index >= low else None
 
-    def find(self, place: Place, low: int) -> int | None:
+    def find(self, place: FilePosition, low: int) -> int | None:
         """Return the oldest copy from *low* on that holds the bytes *place* was made from."""
         return next(self._holding(place, low), None)
 
@@ -278,11 +278,11 @@ class Shelf:
         whole = (index for index in found if not self.goes_on(index, file.size))
         return next(whole, next(iter(found), None))
 
-    def _holding(self, place: Place, low: int) -> Iterator[int]:
+    def _holding(self, place: FilePosition, low: int) -> Iterator[int]:
         high = 0 if place.blank else len(self)
         return (index for index in range(low, high) if self._holds(index, place))
 
-    def _holds(self, index: int, place: Place) -> bool:
+    def _holds(self, index: int, place: FilePosition) -> bool:
         copy = self.copies[index]
         if self._known.excludes(copy, place):
             return False
@@ -313,7 +313,7 @@ class Shelf:
             size = _size(handle)
             place = line_start(handle.read_at, size)
         except TooCostlyError:
-            size, place = 0, Place(len(beginning), digest(beginning))
+            size, place = 0, FilePosition(len(beginning), digest(beginning))
         return FileState(copy.path, copy.dev, copy.ino, size, place, done=True)
 
     def _scan(self) -> dict[str, dict[str, int]]:
@@ -367,7 +367,7 @@ class Shelf:
         self._known.learn(copy, beginning)
         return beginning
 
-    def _open(self, copy: Sibling) -> Handle | None:
+    def _open(self, copy: Sibling) -> OpenFile | None:
         if self._known.is_costly(copy):
             return None
         if copy.path not in self._handles:
@@ -376,7 +376,7 @@ class Shelf:
             if handle:
                 found = handle.stat()
                 if (found.st_dev, found.st_ino) != (copy.dev, copy.ino):
-                    raise ShelfMovedError
+                    raise CopiesMovedError
         self._handles.move_to_end(copy.path)
         return self._handles[copy.path]
 
@@ -389,11 +389,11 @@ class Shelf:
         if handle:
             handle.close()
 
-    def _try(self, copy: Sibling) -> Handle | None:
+    def _try(self, copy: Sibling) -> OpenFile | None:
         try:
             return open_any(copy.path)
         except FileNotFoundError as error:
-            raise ShelfMovedError from error
+            raise CopiesMovedError from error
         except OSError as error:
             if is_shortage(error):
                 raise
@@ -403,7 +403,7 @@ class Shelf:
         return None
 
 
-def _size(handle: Handle) -> int:
+def _size(handle: OpenFile) -> int:
     if not handle.packed:
         return handle.stat().st_size
     size = 0
@@ -412,7 +412,7 @@ def _size(handle: Handle) -> int:
     return size
 
 
-def is_prefix(copy: Handle, whole: Handle) -> bool:
+def is_prefix(copy: OpenFile, whole: OpenFile) -> bool:
     """Tell whether *whole* begins with all the bytes of *copy*."""
     offset = 0
     while piece := copy.read_at(offset, _COMPARE):

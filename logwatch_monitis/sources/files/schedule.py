@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from logwatch_monitis.interfaces import Clock
 from logwatch_monitis.sources.files.descriptors import for_logs
-from logwatch_monitis.sources.files.log import Chain, Identity
+from logwatch_monitis.sources.files.log import FollowedLog, Identity
 
 __all__ = ["OpenLogs", "Rota"]
 
@@ -49,7 +49,7 @@ class Rota:
         late = self._clock.monotonic() >= self._next_poll
         return self._everything or not self.woken or late
 
-    def due(self, chains: dict[str, Chain]) -> list[Chain]:
+    def due(self, chains: dict[str, FollowedLog]) -> list[FollowedLog]:
         """Return the logs to look at now."""
         with self._lock:
             noted, self._noted = self._noted, set()
@@ -79,12 +79,12 @@ class OpenLogs:
     """
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[Chain, int] = OrderedDict()
-        self._held: dict[Chain, set[Identity]] = {}
-        self._holders: dict[Identity, set[Chain]] = {}
+        self._counts: OrderedDict[FollowedLog, int] = OrderedDict()
+        self._held: dict[FollowedLog, set[Identity]] = {}
+        self._holders: dict[Identity, set[FollowedLog]] = {}
         self._total = 0
 
-    def note(self, chain: Chain) -> None:
+    def note(self, chain: FollowedLog) -> None:
         """Take note that *chain* was looked into, and close others if too many files are open."""
         self._hold(chain, chain.held)
         self._count(chain)
@@ -96,25 +96,25 @@ class OpenLogs:
             self._count(other)
             self._counts.move_to_end(other) if other.open_files else self._drop(other)
 
-    def forget(self, chain: Chain) -> None:
+    def forget(self, chain: FollowedLog) -> None:
         """Take note that *chain* is closed."""
         self._drop(chain)
         self._hold(chain, set())
         self._held.pop(chain)
 
-    def holders(self, identity: Identity) -> list[Chain]:
+    def holders(self, identity: Identity) -> list[FollowedLog]:
         """Return the logs that may hold the file with this device and inode, in their order."""
         return sorted(self._holders.get(identity, ()), key=lambda chain: chain.path)
 
-    def _count(self, chain: Chain) -> None:
+    def _count(self, chain: FollowedLog) -> None:
         count = chain.open_files
         self._total += count - self._counts.get(chain, 0)
         self._counts[chain] = count
 
-    def _drop(self, chain: Chain) -> None:
+    def _drop(self, chain: FollowedLog) -> None:
         self._total -= self._counts.pop(chain, 0)
 
-    def _hold(self, chain: Chain, held: set[Identity]) -> None:
+    def _hold(self, chain: FollowedLog, held: set[Identity]) -> None:
         before = self._held.get(chain, set())
         for identity in before - held:
             holders = self._holders[identity]

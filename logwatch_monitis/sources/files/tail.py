@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import SetupError
 from logwatch_monitis.interfaces import Clock, Events
-from logwatch_monitis.sources.files.checkpoint import LogState, dump, load
+from logwatch_monitis.sources.files.checkpoint import SavedLog, dump, load
 from logwatch_monitis.sources.files.events import GlobTooWide, PositionDamaged
 from logwatch_monitis.sources.files.follower import Follower
 from logwatch_monitis.sources.files.globs import expand
-from logwatch_monitis.sources.files.log import Chain, Identity, Part
+from logwatch_monitis.sources.files.log import FollowedLog, Identity, LogPart
 from logwatch_monitis.sources.files.reconcile import Start
 from logwatch_monitis.sources.files.rotated_names import log_path
 from logwatch_monitis.sources.files.schedule import OpenLogs, Rota
@@ -127,10 +127,10 @@ class Tail:
         self._globs: list[str] = []
         self._too_wide: set[str] = set()
         self._first: Start = "first byte" if from_start else "end"
-        self._chains: dict[str, Chain] = {}
+        self._chains: dict[str, FollowedLog] = {}
         self._names: set[str] = set()
         self._last_read: dict[str, float] = {}
-        self._given: tuple[Chain, Part] | None = None
+        self._given: tuple[FollowedLog, LogPart] | None = None
         self._rota = Rota(clock)
         self._open = OpenLogs()
         self._paths: dict[str, frozenset[str]] = {}
@@ -213,9 +213,9 @@ class Tail:
         self._uncommitted &= given
         return states
 
-    def _state(self, path: str) -> LogState:
+    def _state(self, path: str) -> SavedLog:
         chain = self._chains.get(path)
-        return chain.state if chain else LogState()
+        return chain.state if chain else SavedLog()
 
     def statuses(self) -> list[SourceStatus]:
         """Return what can be said about each log, and about each glob that matches none."""
@@ -297,7 +297,9 @@ class Tail:
             except ValueError:
                 self._events(PositionDamaged(path))
                 first = "first byte"
-        chain = Chain(path, state, first, clock=self._clock, events=self._events, owner=self._owner)
+        chain = FollowedLog(
+            path, state, first, clock=self._clock, events=self._events, owner=self._owner
+        )
         self._chains[path] = chain
         chain.begin()
         self._open.note(chain)
@@ -348,13 +350,13 @@ class Tail:
         log = log_path(path)
         return log is not None and (log in self._chains or _fits(log, pattern))
 
-    def _owner(self, asking: Chain, identity: Identity) -> tuple[str, Follower] | None:
+    def _owner(self, asking: FollowedLog, identity: Identity) -> tuple[str, Follower] | None:
         for chain in self._open.holders(identity):
             if chain is not asking and (file := chain.holds(identity)):
                 return chain.path, file
         return None
 
-    def _status(self, chain: Chain, mounted: Collection[str]) -> SourceStatus:
+    def _status(self, chain: FollowedLog, mounted: Collection[str]) -> SourceStatus:
         file = chain.files[-1] if chain.live else chain.twin
         state, detail = "waiting", ""
         if chain.trouble:
@@ -370,7 +372,7 @@ class Tail:
         )
 
 
-def _chunk(chain: Chain, part: Part) -> Chunk:
+def _chunk(chain: FollowedLog, part: LogPart) -> Chunk:
     portion = part.portion
     return Chunk(
         chain.path,

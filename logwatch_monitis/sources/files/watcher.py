@@ -42,7 +42,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
-class _Handler(FileSystemEventHandler):
+class _WakeHandler(FileSystemEventHandler):
     """Wakes; never raises, because that would end watchdog's thread.
 
     Attributes:
@@ -97,7 +97,7 @@ class Watcher:
                 from another thread, for each path of each event.
             lost: called before a wake-up that no path explains: anything may have changed.
         """
-        self._handler = _Handler(wake, concerns, lost)
+        self._handler = _WakeHandler(wake, concerns, lost)
         self._lost = lost
         self._wake = wake
         self._events = events

@@ -26,8 +26,8 @@ from logwatch_monitis.sources.journal.trust import ORIGIN_FIELDS, Origin, Sessio
 __all__ = [
     "FIELDS",
     "Batch",
-    "Entry",
-    "Refused",
+    "JournalEntry",
+    "RefusedLogin",
     "entry_of",
     "from_json",
     "gap_between",
@@ -55,7 +55,7 @@ _ENDS = b" \t\r\n\0"
 _SESSION = b":session): session opened for user "
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One entry of the journal.
 
     Attributes:
@@ -81,7 +81,7 @@ class Entry(NamedTuple):
         return session_of(_program(self.field), _text(self.field("MESSAGE")), self.origin)
 
 
-def entry_of(field: Callable[[str], bytes]) -> Entry | None:
+def entry_of(field: Callable[[str], bytes]) -> JournalEntry | None:
     """Return the entry whose fields *field* looks up (empty: it has none of that name).
 
     Without a time or a message it is None.
@@ -101,10 +101,10 @@ def entry_of(field: Callable[[str], bytes]) -> Entry | None:
     words = [time, machine, f"{program}[{pid}]" if pid else program]
     head = " ".join(filter(None, words))
     line = f"{head}: ".encode() + _CONTROLS.sub(_escaped, message.rstrip(_ENDS))
-    return Entry(_text(field("__CURSOR")), time_us, line, field)
+    return JournalEntry(_text(field("__CURSOR")), time_us, line, field)
 
 
-def from_json(line: bytes) -> Entry | None:
+def from_json(line: bytes) -> JournalEntry | None:
     """Return the entry of a line of ``journalctl -o json``; None if it is no such entry.
 
     Bytes that are no text come as an array of numbers, a field that occurs more than once as an
@@ -138,7 +138,7 @@ def seqnum(cursor: str) -> int:
     return int(_parts(cursor).get("i", "0"), 16)
 
 
-class Refused(NamedTuple):
+class RefusedLogin(NamedTuple):
     """A login that was not written by whom it names: its program and service, its sender, why."""
 
     program: str
@@ -162,13 +162,13 @@ class Batch:
         self.taken = 0
         self._lines: list[bytes] = []
         self._starts: list[int] = []
-        self._entries: list[tuple[int, Entry]] = []
+        self._entries: list[tuple[int, JournalEntry]] = []
         self._end = begin
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def add(self, entry: Entry, place: int) -> None:
+    def add(self, entry: JournalEntry, place: int) -> None:
         """Add an entry; *place* is what its logins have for an offset."""
         self._lines.append(entry.line + b"\n")
         self._starts.append(self._end)
@@ -190,7 +190,7 @@ class Batch:
         """When the last entry was sent, microseconds since the epoch, UTC; 0 if there is none."""
         return self._entries[-1][1].time_us if self._entries else 0
 
-    def entry(self, offset: int) -> tuple[int, Entry]:
+    def entry(self, offset: int) -> tuple[int, JournalEntry]:
         """Return place and entry of the line at *offset*."""
         return self._entries[bisect_right(self._starts, offset) - 1]
 

@@ -18,9 +18,15 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import LogwatchError
 from logwatch_monitis.interfaces import Clock, Events
-from logwatch_monitis.sources.files.numbering import new_numbering
+from logwatch_monitis.sources.files.checkpoint import new_numbering
 from logwatch_monitis.sources.files.tail import SourceStatus
-from logwatch_monitis.sources.journal.entry import Batch, Entry, gap_between, same_entry, seqnum
+from logwatch_monitis.sources.journal.entry import (
+    Batch,
+    JournalEntry,
+    gap_between,
+    same_entry,
+    seqnum,
+)
 from logwatch_monitis.sources.journal.events import (
     JournalEnded,
     JournalFound,
@@ -39,7 +45,7 @@ from logwatch_monitis.sources.journal.journalctl import (
     permission_error,
 )
 
-__all__ = ["LOG", "Journal", "JournalChunk", "Place"]
+__all__ = ["LOG", "Journal", "JournalChunk", "JournalCursor"]
 
 LOG = "journal"
 """The journal's name among the logs: of its position, its status, and of its logins' source."""
@@ -52,7 +58,7 @@ _LAST_ENTRY_S = 30.0
 _SUPPRESSED = b": Suppressed "
 
 
-class Place(NamedTuple):
+class JournalCursor(NamedTuple):
     """Where reading stands.
 
     Attributes:
@@ -71,7 +77,7 @@ class Place(NamedTuple):
         return json.dumps({"v": VERSION, **self._asdict()}, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str) -> Place:
+    def load(cls, text: str) -> JournalCursor:
         """Return what `dump` wrote.
 
         Raises:
@@ -145,14 +151,14 @@ class Journal:
         self._events = events
         self._wake = wake
         self._options = tuple(options)
-        self._place = Place() if from_start or since is not None else None
+        self._place = JournalCursor() if from_start or since is not None else None
         self._since = None if since is None else int(since * 1_000_000)
         self._child: Child | None = None
         self._entries = JsonEntries()
         self._expected = ""
         self._numbering = 0
         self._lines = 0
-        self._given: tuple[JournalChunk, Place] | None = None
+        self._given: tuple[JournalChunk, JournalCursor] | None = None
         self._trouble = ""
         self._next_start = 0.0
         self._delay = FIRST_DELAY_S
@@ -232,12 +238,12 @@ class Journal:
             self._child.close()
         self._child = None
 
-    def _loaded(self, saved: str) -> Place:
+    def _loaded(self, saved: str) -> JournalCursor:
         try:
-            return Place.load(saved)
+            return JournalCursor.load(saved)
         except ValueError:
             self._events(JournalPositionDamaged(None))
-            return Place()
+            return JournalCursor()
 
     def _start(self) -> None:
         """Start journalctl where reading stands, unless it has just ended."""
@@ -261,7 +267,7 @@ class Journal:
         self._trouble = ""
         self._entries = JsonEntries()
 
-    def _from(self, place: Place) -> list[str]:
+    def _from(self, place: JournalCursor) -> list[str]:
         self._expected, self._numbering = "", new_numbering()
         if self._since is not None:
             return [f"--since=@{self._since // 1_000_000}"]
@@ -270,16 +276,20 @@ class Journal:
         self._expected, self._numbering = place.cursor, place.numbering
         return [f"--cursor={place.cursor}"]
 
-    def _at_end(self) -> Place:
+    def _at_end(self) -> JournalCursor:
         """Return the place of the last entry there is."""
         words = command("--merge", "--lines=1", *(self._options or own_entries()))
         printed = output(words, _LAST_ENTRY_S)
         last = [entry for _, entry in JsonEntries().feed(printed) if entry]
-        return Place(last[-1].cursor, last[-1].time_us, new_numbering()) if last else Place()
+        return (
+            JournalCursor(last[-1].cursor, last[-1].time_us, new_numbering())
+            if last
+            else JournalCursor()
+        )
 
-    def _batch(self, child: Child) -> tuple[JournalChunk, Place] | None:
+    def _batch(self, child: Child) -> tuple[JournalChunk, JournalCursor] | None:
         """Return entries that are there, and the place behind them; None if there are none."""
-        batch, place = Batch(self._lines), self._place or Place()
+        batch, place = Batch(self._lines), self._place or JournalCursor()
         while len(batch) == 0 or batch.size < _CHUNK:
             piece = child.take()
             if piece is None:
@@ -292,14 +302,14 @@ class Journal:
                         JournalSuppressed(entry.line.decode("utf-8", "replace").partition(": ")[2])
                     )
                 batch.add(entry, seqnum(entry.cursor))
-                place = Place(entry.cursor, entry.time_us, self._numbering)
+                place = JournalCursor(entry.cursor, entry.time_us, self._numbering)
         if not len(batch):
             return None
         self._lines += batch.size
         state = place.dump(), place.numbering, frozenset([place.numbering])
         return JournalChunk(LOG, LOG, batch.begin, batch.data, batch, *state), place
 
-    def _is_known(self, entry: Entry) -> bool:
+    def _is_known(self, entry: JournalEntry) -> bool:
         """Tell whether this is the entry that reading stood at; if another comes first, say so."""
         expected, self._expected = self._expected, ""
         if not expected:

@@ -12,7 +12,14 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Literal
 
 from logwatch_monitis.sources.compression import ArchiveDamagedError
-from logwatch_monitis.sources.journal.entry import FIELDS, Batch, Entry, entry_of, from_json, seqnum
+from logwatch_monitis.sources.journal.entry import (
+    FIELDS,
+    Batch,
+    JournalEntry,
+    entry_of,
+    from_json,
+    seqnum,
+)
 
 __all__ = ["Form", "JsonEntries", "batches", "form_of"]
 
@@ -97,7 +104,7 @@ class JsonEntries:
         self._rest = b""
         self._skipping = False
 
-    def feed(self, piece: bytes) -> Iterator[tuple[int, Entry | None]]:
+    def feed(self, piece: bytes) -> Iterator[tuple[int, JournalEntry | None]]:
         """Yield place and entry of every line that is complete now."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
@@ -109,7 +116,7 @@ class JsonEntries:
             self.offset += len(self._rest)
             self._rest, self._skipping = b"", True
 
-    def end(self) -> Iterator[tuple[int, Entry | None]]:
+    def end(self) -> Iterator[tuple[int, JournalEntry | None]]:
         """Yield the last line, if it lacks its line end only."""
         if self._rest and not self._skipping:
             yield self.offset, from_json(self._rest)
@@ -131,7 +138,7 @@ class _Export:
         self._skip = 0
         self._to_line_end = False
 
-    def feed(self, piece: bytes) -> Iterator[tuple[int, Entry | None]]:
+    def feed(self, piece: bytes) -> Iterator[tuple[int, JournalEntry | None]]:
         """Yield place and entry of every entry that is complete now.
 
         Raises:
@@ -163,7 +170,7 @@ class _Export:
             at, self._to_line_end = len(data), True
         self._rest, self.offset = data[at:], start + at
 
-    def end(self) -> Iterator[tuple[int, Entry | None]]:
+    def end(self) -> Iterator[tuple[int, JournalEntry | None]]:
         """Yield the last entry, if it has all that counts.
 
         Raises:
@@ -219,13 +226,13 @@ class _Export:
         self._fields.setdefault(name, data[body : body + size])
         return body + size + 1
 
-    def _finish(self) -> Iterator[tuple[int, Entry | None]]:
+    def _finish(self) -> Iterator[tuple[int, JournalEntry | None]]:
         fields, self._fields = self._fields, {}
         if fields:
             yield self._begin, entry_of(lambda name: fields.get(name.encode(), b""))
 
 
-def _from_text(text: bytes) -> Entry | None:
+def _from_text(text: bytes) -> JournalEntry | None:
     """Return the entry whose fields are all lines of text, each with a line end on both sides."""
 
     def field(name: str) -> bytes:
