@@ -29,6 +29,7 @@ class Rota:
         self._clock = clock
         self._lock = threading.Lock()
         self._noted: set[str] = set()
+        self._pending: set[str] = set()
         self._everything = True
         self._next_poll = 0.0
         self._ring: list[str] = []
@@ -43,6 +44,22 @@ class Rota:
         """Take note that something happened that may concern any log. From any thread."""
         self._everything = True
 
+    def looked_at(self, chain: FollowedLog) -> None:
+        """Take note of whether a look at *chain* must be gone on with."""
+        if chain.pending:
+            self._pending.add(chain.path)
+        else:
+            self._pending.discard(chain.path)
+
+    def forget(self, log: str) -> None:
+        """Take note that *log* is not followed any more."""
+        self._pending.discard(log)
+
+    @property
+    def pending(self) -> bool:
+        """True if a look at some log must be gone on with."""
+        return bool(self._pending)
+
     @property
     def polls(self) -> bool:
         """True if the next look is also at logs of which no event told."""
@@ -52,12 +69,11 @@ class Rota:
     def due(self, chains: dict[str, FollowedLog]) -> list[FollowedLog]:
         """Return the logs to look at now."""
         with self._lock:
-            noted, self._noted = self._noted, set()
+            noted, self._noted = self._noted | self._pending, set()
         everything, self._everything = self._everything or not self.woken, False
         if everything:
             return list(chains.values())
         found = dict.fromkeys(log for log in noted if log in chains)
-        found.update(dict.fromkeys(log for log, chain in chains.items() if chain.pending))
         found.update(dict.fromkeys(self._polled(chains)))
         return [chains[log] for log in found]
 

@@ -157,6 +157,7 @@ class Tail:
         for path in list(self._chains):
             if path not in patterns and not any(_fits(path, p) for p in globs):
                 self._open.forget(self._chains[path])
+                self._rota.forget(path)
                 self._chains.pop(path).close()
                 self._directories.pop(path, None)
                 self._watched = None
@@ -179,6 +180,7 @@ class Tail:
                 if self._leave() and self._clock.monotonic() - begun > _LEAVE_SECONDS:
                     return
                 part = chain.read()
+                self._rota.looked_at(chain)
                 self._open.note(chain)
                 self._moved.add(chain.path)
                 self._uncommitted.add(chain.path)
@@ -200,7 +202,7 @@ class Tail:
     @property
     def pending(self) -> bool:
         """True if a look was broken off because it took long, so that the next one is due."""
-        return any(chain.pending for chain in self._chains.values())
+        return self._rota.pending
 
     def checkpoints(self) -> dict[str, str]:
         """Return the read states that may have changed since the last time, to be committed.
@@ -230,7 +232,7 @@ class Tail:
         """Return the directories in which a change may mean new lines."""
         for path in self._moved:
             self._learn_paths(path)
-        if self._moved or self._watched is None:
+        if self._watched is None:
             self._watched = self._glob_directories.union(*self._directories.values())
         self._moved.clear()
         return self._watched
@@ -238,7 +240,10 @@ class Tail:
     def _learn_paths(self, path: str) -> None:
         """Note by which paths events may tell of the log at *path*."""
         logs = {Path(path), Path(os.path.realpath(path))}
-        self._directories[path] = frozenset(log.parent for log in logs)
+        directories = frozenset(log.parent for log in logs)
+        if directories != self._directories.get(path):
+            self._directories[path] = directories
+            self._watched = None
         for log in logs:
             self._names.add(log.name)
             self._paths[str(log)] = self._paths.get(str(log), frozenset()) | {path}
