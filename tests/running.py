@@ -14,7 +14,7 @@ from typing import Any, Self
 from logwatch_monitis.agent.control import ask
 
 
-def eventually(check: Callable[[], object], seconds: float = 30) -> Any:
+def eventually(check: Callable[[], object], seconds: float = 60) -> Any:
     """Return the first true answer of *check*, or its last one when the time is over."""
     end = time.monotonic() + seconds
     while not (answer := check()) and time.monotonic() < end:
@@ -70,6 +70,8 @@ class Running:
         ready = re.compile(r"^The (?:page is at|logins go to) (\S+)$", re.MULTILINE)
         eventually(lambda: ready.search(self.text()) or process.poll() is not None)
         said = ready.search(self.text())
+        if not said:
+            self.kill()
         assert said, self.text()
         self.page = said[1]
         return self
