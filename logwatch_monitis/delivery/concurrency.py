@@ -33,25 +33,24 @@ class ConcurrentSender:
     either way.
     """
 
-    def __init__(self, clock: Clock, number: int = LANES) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._number = number
         self._pace = 0.0
         self._halted = False
         self._threads: ThreadPoolExecutor | None = None
 
     def each(
-        self, work: Callable[[T], None], items: Sequence[T]
+        self, work: Callable[[T], None], items: Sequence[T], at_once: int = LANES
     ) -> Iterator[tuple[T, LogwatchError | None]]:
-        """Yield every item with its error or None when it is done.
+        """Yield every item with its error or None when it is done, up to `LANES` *at_once*.
 
         After the first error, or after `halt`, no further item is started; those are not yielded.
         """
         self._halted = False
         left, flying = deque(items), dict[Future[_SendOutcome], T]()
         while (left and not self._halted) or flying:
-            if flying or (self._is_slow and len(left) > 1):
-                done = self._in_threads(work, left, flying)
+            if flying or (self._is_slow and min(at_once, len(left)) > 1):
+                done = self._in_threads(work, left, flying, at_once)
             else:
                 item = left.popleft()
                 done = [(item, self._do(work, item))]
@@ -71,14 +70,18 @@ class ConcurrentSender:
 
     @property
     def _is_slow(self) -> bool:
-        return self._pace >= SLOW_SECONDS and self._number > 1
+        return self._pace >= SLOW_SECONDS
 
     def _in_threads(
-        self, work: Callable[[T], None], left: deque[T], flying: dict[Future[_SendOutcome], T]
+        self,
+        work: Callable[[T], None],
+        left: deque[T],
+        flying: dict[Future[_SendOutcome], T],
+        at_once: int,
     ) -> list[tuple[T, _SendOutcome]]:
-        """Start as many as there are threads, as long as that pays; return what is done first."""
-        self._threads = self._threads or ThreadPoolExecutor(self._number, "delivery")
-        while left and self._is_slow and not self._halted and len(flying) < self._number:
+        """Start as many as may be under way, as long as that pays; return what is done first."""
+        self._threads = self._threads or ThreadPoolExecutor(LANES, "delivery")
+        while left and self._is_slow and not self._halted and len(flying) < at_once:
             item = left.popleft()
             flying[self._threads.submit(self._do, work, item)] = item
         done, _ = wait(flying, return_when=FIRST_COMPLETED)

@@ -62,9 +62,9 @@ class Deliverer:
     result is tried first, and again after a pause; if it fails twice, others are. More follow when
     one was taken.
 
-    Our own monitor gets batches, of history several at once. Every other one gets one request for
-    each login, one after the other, or over several connections where the answers take long; they
-    start in the spool's order.
+    Our own monitor gets batches, of a long history several at once. Every other one gets one
+    request for each login, one after the other, or over several connections where the answers take
+    long; they start in the spool's order.
     """
 
     def __init__(
@@ -102,10 +102,7 @@ class Deliverer:
         self._agent = agent
         self._finder = TargetFinder(client, target, spool, events)
         self._lanes = ConcurrentSender(clock)
-        self._batch_lanes, self._one_lane = (
-            ConcurrentSender(clock, BATCHES_TOGETHER),
-            ConcurrentSender(clock, 1),
-        )
+        self._batch_lanes = ConcurrentSender(clock)
         self._notes = Notes(notes)
         self._backoff = Backoff(chance)
         self._status = DeliveryStatus()
@@ -154,7 +151,7 @@ class Deliverer:
 
     def close(self) -> None:
         """Let go of threads and files after the last `step`; `run` does so itself."""
-        for lanes in (self._lanes, self._batch_lanes, self._one_lane):
+        for lanes in (self._lanes, self._batch_lanes):
             lanes.close()
         self._notes.close()
 
@@ -224,18 +221,20 @@ class Deliverer:
         """Send what there is for a while, then mark it: a mark waits for the disk several times.
 
         What was sent and not marked when this process is killed is sent again; our monitor knows it
-        by its id. Live logins arrive in their order; of what is only history several batches may be
-        under way: then the monitor reads one while it stores others, those in one commit.
+        by its id. Live logins arrive in their order, and so does history while the batches grow. Of
+        a long history several full batches may be under way: then the monitor reads one while it
+        stores others, those in one commit.
 
         Raises:
             LogwatchError: of a batch, and not because of what is in it.
         """
         end = self._clock.monotonic() + BATCHES_SECONDS
-        lanes = self._batch_lanes if entries[0].history else self._one_lane
+        lanes, several = self._batch_lanes, entries[0].history and self._batch == MAX_BATCH
         work = partial(self._send_batch, monitor_id)
         sent, refused = 0, list[int]()
         failures: list[LogwatchError] = []
-        for batch, error in lanes.each(work, list(_growing(entries, self._batch))):
+        batches = list(_growing(entries, self._batch))
+        for batch, error in lanes.each(work, batches, BATCHES_TOGETHER if several else 1):
             if error and may_lie_in_content(error):
                 refused.append(len(batch))
             elif error:

@@ -106,7 +106,7 @@ class TestOnce:
 
         with agent_of(log.path).start() as agent:
             assert [0, 0] == codes
-            assert expected(log) == embedded(agent)
+            assert expected(log) == sorted(embedded(agent))
             assert len(agent.logins("?limit=2000")) == 1200
 
     def test_what_the_agent_sent_live(self, tmp_path, agent_of, server):
@@ -348,9 +348,15 @@ class TestTrouble:
         assert "3 logins stay in the spool" in result.err
 
     def test_a_refused_login(self, log, tmp_path, server):
-        """What the monitor refuses becomes a dead letter; the rest arrives; exit code 1."""
+        """What the monitor never takes becomes a dead letter; the rest arrives; exit code 1."""
         log.append(5)
-        server.program(None, answer(200, {"status": "Invalid results"}), action="addResult")
+        address = expected(log)[1].host
+
+        def refuse(exchange):
+            refused = address in exchange.request.params["results"]
+            exchange.send(b'{"status":"Invalid results"}' if refused else exchange.proper())
+
+        server.always(refuse, action="addResult")
 
         result = run("backfill", *configured(tmp_path, server), log.path)
 
