@@ -104,7 +104,7 @@ class Running:
         """End it as systemd would, and return its exit code."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def __enter__(self) -> Self:
         return self.start() if self.process is None else self

@@ -173,14 +173,21 @@ def test_a_stop_does_not_wait_for_a_slow_server(log, tmp_path, agent_of):
         assert run.stop() == 0
 
 
+def taken_into_spool(run):
+    """Return how many logins the spool of an agent has taken."""
+    with Spool.look(run.state, clock=SystemClock(), events=lambda _: None) as spool:
+        return spool.summary().seen
+
+
 def test_a_stop_does_not_wait_for_a_backlog(log, agent_of):
     """Amid a hundred thousand lines it ends before the last one, and notes how far it came."""
     log.append(60_000)
     run = agent_of(log.path).launch("--from-start")
     assert eventually(lambda: "reading from byte 0" in run.text())
+    assert eventually(lambda: taken_into_spool(run))
     assert run.stop() == 0
+    taken = taken_into_spool(run)
     with Spool.look(run.state, clock=SystemClock(), events=lambda _: None) as spool:
-        taken = spool.summary().seen
         checkpoint = load(spool.positions()[str(log.path)].checkpoint)
     passed = log.path.read_bytes()[: checkpoint.files[-1].place.offset]
     assert 0 < taken < 60_000
