@@ -190,7 +190,7 @@ def test_a_hostile_name_does_nothing(monitor, tmp_path):
         shown = HOSTILE.replace("\u202e", "⟨U+202E⟩")
         until(lambda: users(driver) == [shown])
         driver.find_element(By.CSS_SELECTOR, "td.user a").click()
-        until(lambda: driver.find_element(By.NAME, "user").get_attribute("value") == HOSTILE)
+        until(lambda: driver.find_element(By.NAME, "user").get_attribute("value") == shown)
         assert [shown] == users(driver)
         assert title == driver.title
         assert [] == driver.find_elements(By.CSS_SELECTOR, "table img")
