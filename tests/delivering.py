@@ -4,6 +4,7 @@ import threading
 import time
 
 from fake_monitor import API_KEY, SECRET_KEY
+from running import eventually
 from spools import World, login_of
 
 from logwatch_monitis.delivery import Deliverer
@@ -75,8 +76,11 @@ class Room:
         return [event for event in self.events if type(event) is kind]
 
 
-def slow_down(server, room, seconds, action="addResult"):
-    """Let each such request take so long, by the room's clock, and note how many were under way."""
+def slow_down(server, room, seconds, action="addResult", together=1):
+    """Let each such request take so long, by the room's clock, and note how many were under way.
+
+    The first ones are answered once so many are under way *together*, however busy the machine is.
+    """
     under_way = [0, 0]
     lock = threading.Lock()
 
@@ -86,6 +90,7 @@ def slow_down(server, room, seconds, action="addResult"):
             under_way[1] = max(under_way)
             room.clock.time += seconds
         time.sleep(seconds)
+        eventually(lambda: under_way[1] >= together)
         with lock:
             under_way[0] -= 1
         exchange.send(exchange.proper())

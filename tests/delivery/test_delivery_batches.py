@@ -33,11 +33,15 @@ def numbers(server):
 
 def test_history_is_sent_in_several_batches_at_once(ours, room):
     """Where answers take long, two to four are under way; all arrive, and are marked."""
-    under_way = slow_down(ours, room, 0.02, "addResults")
+    slow_down(ours, room, 0.02, "addResults")
     deliverer = room.process()
-    for count in (2000, 4000):  # until the first ones are stored, nobody knows how long it takes
-        room.take(count, history=True)
-        room.drain(deliverer)
+    room.take(2000, history=True)  # until they are stored, nobody knows how long it takes
+    room.drain(deliverer)
+    assert numbers(ours)[:510] == list(range(510))
+
+    under_way = slow_down(ours, room, 0.02, "addResults", together=2)
+    room.take(4000, history=True)
+    room.drain(deliverer)
 
     assert 1 < under_way[1] <= BATCHES_TOGETHER
     assert sorted(numbers(ours)) == list(range(6000))
