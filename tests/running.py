@@ -68,7 +68,7 @@ class Running:
         """Start it, and wait until it has said what it watches and where the logins go."""
         process = self.launch(*words).process
         ready = re.compile(r"^The (?:page is at|logins go to) (\S+)$", re.MULTILINE)
-        eventually(lambda: ready.search(self.text()) or process.poll() is not None)
+        eventually(lambda: ready.search(self.text()) or process.poll() is not None, 90)
         said = ready.search(self.text())
         if not said:
             self.kill()
