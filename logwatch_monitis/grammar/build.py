@@ -1,4 +1,4 @@
-"""Makes rules out of pattern files: reads them, tries their samples, compiles, chooses literals.
+"""Makes rules out of pattern files: reads them, tries their samples, plans, chooses literals.
 
 The result is plain data, so that it can be kept on disk; `assemble` makes a `RuleSet` of it.
 Everything slow is imported here, and this module only when there is something to build.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from types import CodeType
 from typing import NamedTuple
 
 from logwatch_monitis.errors import DocumentError, Problem
-from logwatch_monitis.grammar import interpret
 from logwatch_monitis.grammar.decoys import Asker, choose_decoys
 from logwatch_monitis.grammar.files import FileSource, RuleSource, Sample, read_file
 from logwatch_monitis.grammar.lane import make_lane
@@ -21,11 +19,11 @@ from logwatch_monitis.grammar.literals import Need, choose
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.samples import (
     MACHINE,
-    Compiled,
+    Readable,
     Said,
     answer,
-    compiled,
     message_of,
+    readable,
     try_samples,
 )
 from logwatch_monitis.grammar.search import Found, Search
@@ -43,7 +41,7 @@ class _File(NamedTuple):
     found: Found
     versions: Sequence[Found]
     source: FileSource
-    rules: list[Compiled]
+    rules: list[Readable]
 
 
 def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
@@ -87,7 +85,7 @@ def _read(versions: Sequence[Found], problems: list[Problem]) -> Iterator[_File]
         problems += error.problems
         return
     sound = not source.document.problems
-    rules = [compiled(rule) for rule in source.rules] if sound else []
+    rules = [readable(rule) for rule in source.rules] if sound else []
     yield _File(found, versions, source, rules)
 
 
@@ -138,18 +136,17 @@ def _names_services(file: _File) -> bool:
     )
 
 
-def _built(file: _File, rule: Compiled) -> BuiltRule:
-    name = f"{_stem(file)}/{rule.source.name}"
+def _built(file: _File, rule: Readable) -> BuiltRule:
     json = rule.source.json
     return BuiltRule(
-        rule=name,
+        rule=f"{_stem(file)}/{rule.source.name}",
         service=file.source.service,
         kind=file.source.kind,
         programs=rule.source.programs,
         headers=file.source.headers,
         remaining=file.source.pam is None,
         starts=_starts(rule.source),
-        code=_code(rule.code, name) if rule.code else None,
+        plan=None if json else rule.matcher.plan,
         json=(json.prefix, json.at, dict(json.take)) if json else None,
         defaults=dict(rule.source.defaults),
         part=rule.source.part,
@@ -161,10 +158,6 @@ def _follow_ups(file: _File) -> Iterator[bytes]:
     for rule in file.rules:
         for pattern in rule.source.lines if rule.source.part == "next" else ():
             yield max(_searchable(pattern.line), key=len).strip().encode()
-
-
-def _code(source: str, name: str) -> CodeType:
-    return compile(source, f"<{name}>", "exec", dont_inherit=True, optimize=2)
 
 
 def _stem(file: _File) -> str:
@@ -186,7 +179,7 @@ def _lanes(files: Iterable[_File]) -> Iterator[Lane]:
     A rule's first sample shows its everyday form. Rules for any program have none: what comes
     before them depends on the program.
     """
-    before: list[Compiled] = []
+    before: list[Readable] = []
     for file in files:
         if "syslog" not in file.source.headers:
             continue
@@ -203,13 +196,13 @@ def _lanes(files: Iterable[_File]) -> Iterator[Lane]:
             before.append(rule)
 
 
-def _everyday(rule: Compiled) -> int:
+def _everyday(rule: Readable) -> int:
     sample = rule.source.accept[0]
-    found = interpret.match(rule.tree, message_of(sample), MACHINE, sample.program)
-    return found.line if found else 0
+    found = rule.matcher.answer(message_of(sample), MACHINE, sample.program)
+    return found[0] if found else 0
 
 
-def _tried(rule: Compiled, programs: Collection[str]) -> Iterator[Line]:
+def _tried(rule: Readable, programs: Collection[str]) -> Iterator[Line]:
     """Yield the lines that *rule* tries on messages of *programs*."""
     if not rule.source.programs or set(rule.source.programs) & set(programs):
         yield from rule.tree.lines
@@ -217,11 +210,11 @@ def _tried(rule: Compiled, programs: Collection[str]) -> Iterator[Line]:
             yield Line((Text(rule.source.json.prefix),))
 
 
-def _asker(file: _File, rule: Compiled) -> Asker:
+def _asker(file: _File, rule: Readable) -> Asker:
     return Asker(rule.tree, _need(file, rule), rule.source.programs, file.source.pam is None)
 
 
-def _need(file: _File, rule: Compiled) -> Need:
+def _need(file: _File, rule: Readable) -> Need:
     """Return what lines of the log hold: the program's tag stands in a syslog header only."""
     tagged = rule.source.programs if file.source.headers == ("syslog",) else ()
     if rule.source.json:

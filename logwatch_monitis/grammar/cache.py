@@ -1,16 +1,17 @@
 """Keeps built rules on disk, so that a start need not parse them and try their samples again.
 
-The cache holds code, so a file is used only if the running user owns it and nobody else can write
-it or its directory. It is a convenience: whatever is wrong with it, the rules are built anew.
+A file holds data only, JSON behind a seal over all that it was made from. It decides what is a
+login, so it is used only if the running user owns it and nobody else can write it or its
+directory. It is a convenience: whatever is wrong with it, the rules are built anew.
 """
 
 from __future__ import annotations
 
 import contextlib
-import marshal
+import json
 import os
-import sys
 from collections.abc import Collection
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from logwatch_monitis._version import VERSION
 from logwatch_monitis.config.paths import cache_directory
 from logwatch_monitis.config.private_files import make_directory, write_file
 from logwatch_monitis.errors import Problem, StateError
+from logwatch_monitis.grammar.matcher import LinePlan, RulePlan
 from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.safety import RefusedError, read_safely
 from logwatch_monitis.grammar.search import Search
@@ -26,8 +28,12 @@ from logwatch_monitis.login import blake2b
 __all__ = ["load", "own_directory", "save"]
 
 _LIMIT = 4 * 1024 * 1024
+_SEAL = 32
+"""Bytes."""
 _FILES = 12
 """So many files are kept, the newest: those of a few versions and choices of services."""
+_TEXTS = ("literals", "decoys", "follow_ups")
+_BYTES = "latin-1"
 
 
 def own_directory() -> Path | None:
@@ -38,31 +44,29 @@ def own_directory() -> Path | None:
 
 
 def load(search: Search, services: Collection[str] | None, directory: Path) -> BuiltSet | None:
-    """Return the rules kept for just these files, this program and this Python; else None."""
-    key = _key(search, services)
+    """Return the rules kept for just these files and this program; else None."""
     try:
         data = read_safely(directory / _name(services), limit=_LIMIT)
-        if not data.startswith(key):
-            return None
-        return _unpack(marshal.loads(data[len(key) :]))  # noqa: S302 - only our own user's file
-    except (RefusedError, ValueError, EOFError, TypeError):
+    except RefusedError:
         return None
+    seal, body = data[:_SEAL], data[_SEAL:]
+    return _unpack(json.loads(body)) if seal == _seal(body, search, services) else None
 
 
 def save(
     built: BuiltSet, search: Search, services: Collection[str] | None, directory: Path
 ) -> None:
     """Keep *built* for the next start, if the directory can be used."""
-    data = _key(search, services) + marshal.dumps(_pack(built))
+    body = json.dumps(_pack(built)).encode()
     with contextlib.suppress(OSError, StateError):
         make_directory(directory)
-        write_file(directory / _name(services), data)
+        write_file(directory / _name(services), _seal(body, search, services) + body)
         _tidy(directory)
 
 
 def _tidy(directory: Path) -> None:
-    """Remove all but the newest files."""
-    found = [(path.lstat().st_mtime_ns, path) for path in directory.glob("rules-*.marshal")]
+    """Remove all but the newest files, those of former versions included."""
+    found = [(path.lstat().st_mtime_ns, path) for path in directory.glob("rules-*")]
     for _, path in sorted(found, reverse=True)[_FILES:]:
         path.unlink(missing_ok=True)
 
@@ -74,21 +78,21 @@ def _name(services: Collection[str] | None) -> str:
     """
     wanted = "all" if services is None else "\0".join(sorted(services))
     digest = blake2b(repr((_program(), wanted)).encode(), digest_size=8).hexdigest()
-    return f"rules-{digest}.marshal"
+    return f"rules-{digest}.json"
 
 
 def _program() -> tuple[Any, ...]:
-    """Return what tells this program and this Python from others."""
-    return VERSION, sys.version, marshal.version, _own_modules()
+    """Return what tells this program from others."""
+    return VERSION, _own_modules()
 
 
-def _key(search: Search, services: Collection[str] | None) -> bytes:
-    """Return a hash of all that built rules depend on."""
-    digest = blake2b(digest_size=32)
+def _seal(body: bytes, search: Search, services: Collection[str] | None) -> bytes:
+    """Return a hash of *body* and of all that built rules depend on."""
     wanted = sorted(services) if services is not None else None
     files = [tuple(found) for versions in search.versions.values() for found in versions]
     problems = [problem.render() for problem in search.problems]
-    digest.update(repr((_program(), wanted, files, problems)).encode())
+    digest = blake2b(repr((_program(), wanted, files, problems)).encode(), digest_size=_SEAL)
+    digest.update(body)
     return digest.digest()
 
 
@@ -100,36 +104,39 @@ def _own_modules() -> list[tuple[str, int, int]]:
     return []
 
 
-def _pack(built: BuiltSet) -> tuple[Any, ...]:
-    """Return the same as exact tuples, which is all that marshal can write."""
-    files = tuple((*f[:-1], tuple(map(tuple, f.rules))) for f in built.files)
-    warnings = tuple(
-        (w.path, w.line, w.column, w.message, w.text, w.length, w.hint, w.severity)
-        for w in built.warnings
-    )
-    return (
-        tuple(map(tuple, built.rules)),
-        files,
-        built.literals,
-        built.decoys,
-        built.follow_ups,
-        tuple(map(tuple, built.lanes)),
-        built.services,
-        built.echoes,
-        warnings,
-    )
+def _pack(built: BuiltSet) -> dict[str, Any]:
+    """Return the same as JSON can hold it: no bytes, no sets."""
+    packed = built._asdict() | {
+        "services": None if built.services is None else sorted(built.services),
+        "echoes": sorted(built.echoes),
+        "warnings": [astuple(warning) for warning in built.warnings],
+    }
+    return packed | {name: [text.decode(_BYTES) for text in packed[name]] for name in _TEXTS}
 
 
-def _unpack(data: tuple[Any, ...]) -> BuiltSet:
-    rules, files, literals, decoys, follow_ups, lanes, services, echoes, warnings = data
+def _unpack(data: dict[str, Any]) -> BuiltSet:
+    data = {name: _tuples(value) for name, value in data.items()}
     return BuiltSet(
-        tuple(map(BuiltRule._make, rules)),
-        tuple(PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in files),
-        literals,
-        decoys,
-        follow_ups,
-        tuple(map(Lane._make, lanes)),
-        services,
-        echoes,
-        tuple(Problem(*warning) for warning in warnings),
+        rules=tuple(map(_rule, data["rules"])),
+        files=tuple(
+            PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in data["files"]
+        ),
+        lanes=tuple(map(Lane._make, data["lanes"])),
+        services=None if data["services"] is None else frozenset(data["services"]),
+        echoes=frozenset(data["echoes"]),
+        warnings=tuple(Problem(*warning) for warning in data["warnings"]),
+        **{name: tuple(text.encode(_BYTES) for text in data[name]) for name in _TEXTS},
     )
+
+
+def _rule(row: tuple[Any, ...]) -> BuiltRule:
+    rule = BuiltRule._make(row)
+    if rule.plan is None:
+        return rule
+    lines, excepts = (tuple(map(LinePlan._make, lines)) for lines in rule.plan)
+    return rule._replace(plan=RulePlan(lines, excepts))
+
+
+def _tuples(value: Any) -> Any:
+    """Return *value* with tuples in the place of lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

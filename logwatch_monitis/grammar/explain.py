@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from logwatch_monitis.grammar import interpret
-from logwatch_monitis.grammar.interpret import Miss
 from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.matcher import LinePlan
 from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.plan import plan_line
 from logwatch_monitis.grammar.rules import Match, PatternFile, Rule, RuleSet
+from logwatch_monitis.grammar.trace import Miss, spans, trace
 from logwatch_monitis.grammar.tree import MAX_MESSAGE
 from logwatch_monitis.text import in_place
 
@@ -118,13 +119,13 @@ def _taken(message: str, match: Match, part: str, candidates: Sequence[_Candidat
     candidate = next(one for one in candidates if one.name == match.rule)
     reason = _PARTS.get(part, "a {kind} of {user} from {host}").format(**match._asdict())
     for line in candidate.rule.lines:
-        found = interpret.spans(parse_line(line), message)
+        found = spans(_plan(line), message)
         if "user" in found or ("user" in candidate.rule.defaults and found):
-            spans = tuple(
+            places = tuple(
                 Span(name, message[start:end], start, end)
                 for name, (start, end) in sorted(found.items(), key=lambda item: item[1])
             )
-            return candidate.told(message, known, reason, pattern=line.strip(), spans=spans)
+            return candidate.told(message, known, reason, pattern=line.strip(), spans=places)
     return candidate.told(message, known, reason)
 
 
@@ -132,7 +133,7 @@ def _refused(message: str, candidates: Sequence[_Candidate]) -> Explanation | No
     """Return which rule knows the message and says that it is no login."""
     for candidate in candidates:
         for line in candidate.rule.excepts:
-            if interpret.trace(parse_line(line), message) is None:
+            if trace(_plan(line), message) is None:
                 reason = f"the rule {candidate.name} knows this line, and it is no login"
                 return candidate.told(message, None, reason, pattern=line.strip())
         if candidate.file.pam is None and _matching(candidate, message):
@@ -142,7 +143,7 @@ def _refused(message: str, candidates: Sequence[_Candidate]) -> Explanation | No
 
 
 def _matching(candidate: _Candidate, message: str) -> bool:
-    return any(interpret.trace(parse_line(line), message) is None for line in candidate.rule.lines)
+    return any(trace(_plan(line), message) is None for line in candidate.rule.lines)
 
 
 def _missed(
@@ -169,6 +170,10 @@ def _misses(candidate: _Candidate, message: str) -> Iterator[tuple[str, Miss]]:
         if miss:
             yield "", miss
     for line in candidate.rule.lines:
-        miss = interpret.trace(parse_line(line), message)
+        miss = trace(_plan(line), message)
         if miss:
             yield line.strip(), miss
+
+
+def _plan(line: str) -> LinePlan:
+    return plan_line(parse_line(line))

@@ -1,7 +1,7 @@
 """Reads one pattern file into values that still know their places, and collects its problems.
 
 What the keys mean is the file format's business and decided here; whether the samples hold is
-decided in `samples`, and what a line matches in `compile`.
+decided in `samples`, and what a line matches in `matcher`.
 """
 
 from __future__ import annotations

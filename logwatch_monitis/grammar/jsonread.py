@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from logwatch_monitis.grammar.interpret import Miss, fill
 from logwatch_monitis.grammar.kinds import is_host, is_user
-from logwatch_monitis.grammar.tree import MAX_MESSAGE
+from logwatch_monitis.grammar.limits import MAX_MESSAGE
+from logwatch_monitis.grammar.matcher import Found, fill
+from logwatch_monitis.grammar.trace import Miss
 
 __all__ = ["MAX_DEPTH", "JsonReader"]
 
@@ -37,10 +38,8 @@ class JsonReader:
     take: Mapping[str, str]
     defaults: Mapping[str, str] = field(default_factory=dict)
 
-    def match(
-        self, message: str, machine: str, program: str
-    ) -> tuple[str, str, str | None, dict[str, str]] | None:
-        """Return what a compiled rule returns: user, host, service, fields; None for no match."""
+    def match(self, message: str, machine: str, program: str) -> Found | None:
+        """Return what a rule of lines returns (`Matcher.match`); None for no match."""
         if not message.startswith(self.prefix):
             return None
         values = self._values(message)

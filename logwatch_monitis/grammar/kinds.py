@@ -17,7 +17,6 @@ __all__ = [
     "is_ip",
     "is_user",
     "is_word",
-    "odd_blank",
     "without_mapping",
 ]
 
@@ -30,8 +29,7 @@ _group = re.compile(r"[0-9A-Fa-f]{1,4}").fullmatch
 _zone = re.compile(rf"[^{BLANKS}/%]{{1,15}}").fullmatch
 _name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}").fullmatch
 
-#: Finds a blank other than the space.
-odd_blank = re.compile(f"[{BLANKS[1:]}]").search
+_odd_blank = re.compile(f"[{BLANKS[1:]}]").search
 
 _MAX_IP = 64
 _MAX_HOST = 253
@@ -40,7 +38,7 @@ _GROUPS = 8
 
 def is_word(text: str) -> bool:
     """Say whether *text* is one character or more, none of them blank."""
-    return bool(text) and not any(blank in text for blank in BLANKS)
+    return bool(text) and " " not in text and (text.isprintable() or not _odd_blank(text))
 
 
 def is_int(text: str) -> bool:

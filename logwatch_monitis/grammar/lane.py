@@ -24,13 +24,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from logwatch_monitis.grammar.rules import Lane
 from logwatch_monitis.grammar.tree import (
+    END,
     MEANINGS,
     Hole,
     Line,
+    Next,
     Optional,
     Part,
-    Piece,
     Text,
+    first_text,
+    following,
     required_texts,
 )
 
@@ -71,7 +74,7 @@ def make_lane(
         return None
     try:
         guard = _Before(line, before)
-        pattern = _unwrapped(line) + "".join(guard.not_here) + "".join(_parts(line.parts, ()))
+        pattern = _unwrapped(line) + "".join(guard.not_here) + "".join(_parts(line.parts, END))
     except _NoLaneError:
         return None
     return Lane(
@@ -126,7 +129,7 @@ class _Before:
 
 
 def _first_text(parts: Sequence[Part]) -> str:
-    return parts[0].text if isinstance(parts[0], Text) else ""
+    return "" if isinstance(parts[0], Optional) else first_text(parts[0])
 
 
 def _head(parts: Sequence[Part]) -> tuple[str, str]:
@@ -152,36 +155,16 @@ def _check(hole: Hole) -> str:
     return hole.kind if hole.kind in ("ip", "host") else ""
 
 
-def _parts(parts: Sequence[Part], behind: tuple[str, ...]) -> Iterator[str]:
-    """Yield the expression of each part; *behind* are the texts that may follow the last one."""
+def _parts(parts: Sequence[Part], behind: Next) -> Iterator[str]:
+    """Yield the expression of each part; *behind* is NEXT of the place behind the last one."""
     for index, part in enumerate(parts):
-        following = _next(parts[index + 1 :], behind)
+        after = following(parts[index + 1 :], behind)
         if isinstance(part, Text):
             yield _text(part)
         elif isinstance(part, Optional):
-            yield _optional(part, following)
+            yield _optional(part, after)
         else:
-            yield _hole(part, following, last=index == len(parts) - 1 and not behind)
-
-
-def _next(parts: Sequence[Part], behind: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the language's NEXT; END excludes nothing, so it is left out."""
-    texts: tuple[str, ...] = ()
-    for part in parts:
-        if isinstance(part, Optional):
-            texts += (_first(part),)
-        elif isinstance(part, Text):
-            return (*texts, part.text)
-        else:
-            return texts  # static rules: only text or an optional part comes here after a hole
-    return texts + behind
-
-
-def _first(part: Optional) -> str:
-    first: Piece = part.parts[0]
-    if not isinstance(first, Text):  # its end is text: it stands behind a rest
-        raise _NoLaneError
-    return first.text
+            yield _hole(part, after, last=index == len(parts) - 1 and behind == END)
 
 
 def _text(part: Text) -> str:
@@ -190,13 +173,13 @@ def _text(part: Text) -> str:
     return re.escape(part.text)
 
 
-def _optional(part: Optional, following: tuple[str, ...]) -> str:
-    inside = "".join(_parts(part.parts, following))
-    return f"(?:{inside}|(?!{re.escape(_first(part))}))"
+def _optional(part: Optional, after: Next) -> str:
+    inside = "".join(_parts(part.parts, after))
+    return f"(?:{inside}|(?!{re.escape(first_text(part))}))"
 
 
-def _hole(hole: Hole, following: tuple[str, ...], *, last: bool) -> str:
-    stops = {text[0] for text in following}
+def _hole(hole: Hole, after: Next, *, last: bool) -> str:
+    stops = {text[0] for text in after.texts}
     body = _rest(hole, last=last) if hole.kind == "rest" else _body(hole, stops)
     return f"({body})" if hole.name else f"(?:{body})"
 

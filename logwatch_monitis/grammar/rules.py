@@ -5,17 +5,14 @@ Nothing here parses; a set is built by `build` or taken from the cache, and neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from types import CodeType
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from logwatch_monitis.errors import Problem
-from logwatch_monitis.grammar.kinds import addresses, hosts, odd_blank
+from logwatch_monitis.grammar.matcher import Found, Matcher, RulePlan, RuleReader
 
 __all__ = ["BuiltRule", "BuiltSet", "Lane", "Match", "PatternFile", "Rule", "RuleSet"]
 
-Found = tuple[str, str, str | None, dict[str, str]]
-Reader = Callable[[str, str, str], Found | None]
 Json = tuple[str, str, dict[str, str]]
 
 
@@ -76,7 +73,7 @@ class PatternFile(NamedTuple):
 
 
 class BuiltRule(NamedTuple):
-    """A rule in the form that can be kept on disk: its function's code, or how to read JSON.
+    """A rule in the form that can be kept on disk: the plan of its lines, or how to read JSON.
 
     Attributes:
         rule, service, kind: as in `Match`.
@@ -94,7 +91,7 @@ class BuiltRule(NamedTuple):
     headers: tuple[str, ...]
     remaining: bool
     starts: tuple[str, ...]
-    code: CodeType | None
+    plan: RulePlan | None
     json: Json | None
     defaults: dict[str, str]
     part: str
@@ -151,7 +148,7 @@ class BuiltSet(NamedTuple):
 
 class _Entry(NamedTuple):
     built: BuiltRule
-    read: Reader
+    read: RuleReader
 
 
 class _Shelf:
@@ -169,6 +166,7 @@ class RuleSet:
     """All rules in force; immutable, so it can be used by several threads and swapped at once.
 
     Attributes:
+        built: what it was made of.
         files: every pattern file found, by name; also those that are not in force.
         literals: every line of a log that some rule matches holds one of these bytes.
         decoys: a literal that begins within one of these is not the one that finds a login.
@@ -181,6 +179,7 @@ class RuleSet:
     """
 
     def __init__(self, built: BuiltSet) -> None:
+        self.built = built
         self.files = built.files
         self.literals = built.literals
         self.decoys = built.decoys
@@ -190,8 +189,7 @@ class RuleSet:
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
-        names = {"HOSTS": hosts(), "IPS": addresses(), "BLANK": odd_blank}
-        entries = [_Entry(rule, _reader(rule, names)) for rule in built.rules]
+        entries = [_Entry(rule, _reader(rule)) for rule in built.rules]
         syslog = [entry for entry in entries if "syslog" in entry.built.headers]
         self._any = _Shelf(entry for entry in syslog if not entry.built.programs)
         self._shelves = {
@@ -240,21 +238,18 @@ class RuleSet:
 _EMPTY = _Shelf(())
 
 
-def _reader(rule: BuiltRule, names: dict[str, Any]) -> Reader:
-    """Return the function of *rule*; all share one memory of checked hosts."""
-    if rule.code is None:
-        assert rule.json is not None
-        return _json_reader(rule.json, rule.defaults)
-    namespace = dict(names)
-    exec(rule.code, namespace)  # noqa: S102 - our own generated code
-    reader: Reader = namespace["match"]
-    return reader
+def _reader(rule: BuiltRule) -> RuleReader:
+    """Return what reads messages with *rule*."""
+    if rule.plan is not None:
+        return Matcher(rule.plan).match
+    assert rule.json is not None
+    return _json_reader(rule.json, rule.defaults)
 
 
-def _json_reader(json: Json, defaults: dict[str, str]) -> Reader:
+def _json_reader(json: Json, defaults: dict[str, str]) -> RuleReader:
     """Return a reader that imports what it needs with the first message that may be JSON."""
     prefix, at, take = json
-    made: list[Reader] = []
+    made: list[RuleReader] = []
 
     def read(message: str, machine: str, program: str) -> Found | None:
         if not message.startswith(prefix):

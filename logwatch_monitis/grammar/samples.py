@@ -6,17 +6,17 @@ A problem stands where the sample stands, and says what the rule made of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from logwatch_monitis.errors import suggest
-from logwatch_monitis.grammar import interpret
-from logwatch_monitis.grammar.compile import Match, compile_rule
 from logwatch_monitis.grammar.files import ANY, FileSource, Pattern, RuleSource, Sample
 from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.matcher import Matcher, RulePlan, RuleReader
+from logwatch_monitis.grammar.plan import plan_rule
+from logwatch_monitis.grammar.trace import Miss, trace
 from logwatch_monitis.grammar.tree import Rule
 
-__all__ = ["MACHINE", "Compiled", "Said", "answer", "compiled", "message_of", "try_samples"]
+__all__ = ["MACHINE", "Readable", "Said", "answer", "message_of", "readable", "try_samples"]
 
 MACHINE = "MACHINE"
 """The local machine's name in samples."""
@@ -27,25 +27,25 @@ Said = tuple[str, dict[str, str]]
 """A rule's name, and what it says by name."""
 
 
-class Compiled(NamedTuple):
-    """A rule that can read, the source text of its function, and its tree; JSON has neither."""
+class Readable(NamedTuple):
+    """A rule that can read, its tree, and the matcher of its lines; JSON has no lines."""
 
     source: RuleSource
-    read: Match
-    code: str
+    read: RuleReader
     tree: Rule
+    matcher: Matcher
 
 
-def compiled(rule: RuleSource) -> Compiled:
+def readable(rule: RuleSource) -> Readable:
     """Return *rule* ready to read."""
     lines = tuple(pattern.line for pattern in rule.lines)
     excepts = tuple(pattern.line for pattern in rule.excepts)
     tree = Rule(lines, excepts, rule.defaults)
+    matcher = Matcher(plan_rule(tree))
     if rule.json:
         reader = JsonReader(rule.json.prefix, rule.json.at, rule.json.take, rule.defaults)
-        return Compiled(rule, reader.match, "", tree)
-    made = compile_rule(tree)
-    return Compiled(rule, made.match, made.source, tree)
+        return Readable(rule, reader.match, tree, matcher)
+    return Readable(rule, matcher.match, tree, matcher)
 
 
 def message_of(sample: Sample) -> str:
@@ -53,7 +53,7 @@ def message_of(sample: Sample) -> str:
     return sample.text.value.strip(_TRIM)
 
 
-def answer(file: FileSource, rules: Iterable[Compiled], sample: Sample) -> Said | None:
+def answer(file: FileSource, rules: Iterable[Readable], sample: Sample) -> Said | None:
     """Return the first of a file's rules that takes *sample*, and all that it says."""
     for rule in rules:
         programs = rule.source.programs
@@ -67,7 +67,7 @@ def answer(file: FileSource, rules: Iterable[Compiled], sample: Sample) -> Said 
     return None
 
 
-def try_samples(file: FileSource, rules: list[Compiled]) -> None:
+def try_samples(file: FileSource, rules: list[Readable]) -> None:
     """Try every sample of *file*; what is wrong goes into its document."""
     for rule in rules:
         _Trial(file, rules, rule).run()
@@ -76,7 +76,7 @@ def try_samples(file: FileSource, rules: list[Compiled]) -> None:
 class _Trial:
     """The samples of one rule."""
 
-    def __init__(self, file: FileSource, rules: list[Compiled], rule: Compiled) -> None:
+    def __init__(self, file: FileSource, rules: list[Readable], rule: Readable) -> None:
         self._file = file
         self._doc = file.document
         self._rules = rules
@@ -125,11 +125,11 @@ class _Trial:
     def _missed(self, sample: Sample) -> None:
         """Say how far the line got that got furthest."""
         message, shift = message_of(sample), _shift(sample)
-        refusing = interpret.first_line(self._rule.tree.excepts, message)
-        if refusing is not None:
-            line = self._source.excepts[refusing].text.line
-            self._whole(sample, f"the 'except' line {line} takes this sample")
-            return
+        for number, refusing in enumerate(self._rule.matcher.plan.excepts):
+            if trace(refusing, message) is None:
+                line = self._source.excepts[number].text.line
+                self._whole(sample, f"the 'except' line {line} takes this sample")
+                return
         miss = max(self._misses(message), key=lambda one: one.position, default=None)
         if miss is None:
             self._whole(sample, "this sample gives no user or no host")
@@ -137,15 +137,15 @@ class _Trial:
         what, start = "this sample does not match", miss.position + shift
         self._doc.problem(sample.text, what, miss.message, start=start, length=miss.length)
 
-    def _misses(self, message: str) -> Iterator[interpret.Miss]:
+    def _misses(self, message: str) -> Iterator[Miss]:
         json = self._source.json
         if json:
             found = JsonReader(json.prefix, json.at, json.take, self._source.defaults).trace(
                 message
             )
             yield from [found] if found else []
-        for line in self._rule.tree.lines:
-            if miss := interpret.trace(line, message):
+        for line in self._rule.matcher.plan.lines:
+            if miss := trace(line, message):
                 yield miss
 
     def _reject(self, sample: Sample) -> None:
@@ -159,26 +159,24 @@ class _Trial:
         answered = set()
         for sample in self._source.accept:
             message = message_of(sample)
-            found = interpret.match(self._rule.tree, message, MACHINE, sample.program)
-            answered.add(found.line if found else None)
+            found = self._rule.matcher.answer(message, MACHINE, sample.program)
+            answered.add(found[0] if found else None)
         for number, pattern in enumerate(self._source.lines):
             if number not in answered:
                 self._whole(pattern, "no accept sample is answered by this line", "add one")
 
     def _excepts(self) -> None:
         """Every except line needs a sample that it alone keeps from being a login."""
-        excepts = self._rule.tree.excepts
+        lines, excepts = self._rule.matcher.plan
         for number, pattern in enumerate(self._source.excepts):
-            others = replace(self._rule.tree, excepts=excepts[:number] + excepts[number + 1 :])
-            if not any(self._needed(others, pattern, sample) for sample in self._source.reject):
+            others = Matcher(RulePlan(lines, (*excepts[:number], *excepts[number + 1 :])))
+            if not any(
+                trace(excepts[number], message_of(sample)) is None
+                and others.match(message_of(sample), MACHINE, sample.program)
+                for sample in self._source.reject
+            ):
                 message = "no reject sample shows what this line is for"
                 self._whole(pattern, message, "add one that would match without it")
-
-    def _needed(self, others: Rule, pattern: Pattern, sample: Sample) -> bool:
-        message = message_of(sample)
-        if interpret.trace(pattern.line, message) is not None:
-            return False
-        return interpret.match(others, message, MACHINE, sample.program) is not None
 
 
 def _shift(sample: Sample) -> int:

@@ -21,6 +21,7 @@ from logwatch_monitis.grammar.tree import (
     Part,
     Piece,
     Text,
+    is_rest,
     required_texts,
     telling,
 )
@@ -158,7 +159,7 @@ def _rests(line: Line) -> Iterator[Fault]:
 def _rest_last(line: Line) -> Iterator[Fault]:
     """Yield the optional parts that hold the rest and do not end the line."""
     for part in line.parts[:-1]:
-        if isinstance(part, Optional) and any(map(_is_rest, part.parts)):
+        if isinstance(part, Optional) and any(map(is_rest, part.parts)):
             message = "an optional part that holds the rest must end the line"
             yield _fault(part, message, "move what follows into it, or write two lines")
 
@@ -240,12 +241,7 @@ def _untelling(line: Line) -> Iterator[Fault]:
 
 def _rest_index(parts: Sequence[Part]) -> int:
     """Return the index of the rest among *parts*, or of their end."""
-    return next((n for n, part in enumerate(parts) if _is_rest(part)), len(parts))
-
-
-def _is_rest(part: Part) -> bool:
-    """Say whether *part* is the hole of the kind rest."""
-    return isinstance(part, Hole) and part.kind == "rest"
+    return next((n for n, part in enumerate(parts) if is_rest(part)), len(parts))
 
 
 def _fault(part: Part, message: str, hint: str) -> Fault:

@@ -6,13 +6,15 @@ Two trees are equal if they mean the same; where they stood does not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from logwatch_monitis.grammar.limits import BLANKS, MAX_MESSAGE
 
 __all__ = [
     "BLANKS",
+    "END",
     "KINDS",
     "MAX_LINE",
     "MAX_MESSAGE",
@@ -21,11 +23,15 @@ __all__ = [
     "RESERVED",
     "Hole",
     "Line",
+    "Next",
     "Optional",
     "Part",
     "Piece",
     "Rule",
     "Text",
+    "first_text",
+    "following",
+    "is_rest",
     "required_texts",
     "telling",
 ]
@@ -97,6 +103,48 @@ class Line:
                 yield part, False
             elif isinstance(part, Optional):
                 yield from ((piece, True) for piece in part.parts if isinstance(piece, Hole))
+
+
+class Next(NamedTuple):
+    """NEXT of a place in a line: a hole that ends there ends where the first of these stands.
+
+    Attributes:
+        optional: the texts that optional parts begin with.
+        fixed: the text behind them; empty where the message may end in its place.
+    """
+
+    optional: tuple[str, ...]
+    fixed: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts, in the order of the line."""
+        return (*self.optional, self.fixed) if self.fixed else self.optional
+
+
+END = Next((), "")
+"""NEXT of the end of a line."""
+
+
+def following(parts: Sequence[Part], behind: Next = END) -> Next:
+    """Return NEXT of the place before *parts*; *behind* is NEXT of the place behind them."""
+    texts: tuple[str, ...] = ()
+    for part in parts:
+        if not isinstance(part, Optional):
+            return Next(texts, first_text(part))
+        texts += (first_text(part),)
+    return Next(texts + behind.optional, behind.fixed)
+
+
+def first_text(part: Part) -> str:
+    """Return the text that *part* begins with, empty for a hole."""
+    first = part.parts[0] if isinstance(part, Optional) else part
+    return first.text if isinstance(first, Text) else ""
+
+
+def is_rest(part: Part) -> bool:
+    """Say whether *part* is the hole of the kind rest."""
+    return isinstance(part, Hole) and part.kind == "rest"
 
 
 def required_texts(line: Line) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
-"""What a line means: the definition's own cases, through the reference and the generated code."""
+"""What a line means: the definition's own cases, through the oracle and the matcher."""
 
+import grammar_oracle as oracle
 import pytest
+from grammar_oracle import first_line, match, match_line
 
-from logwatch_monitis.grammar.compile import compile_rule
-from logwatch_monitis.grammar.interpret import first_line, match, match_line, trace
+from logwatch_monitis.grammar.matcher import Matcher
 from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.plan import plan_line, plan_rule
 from logwatch_monitis.grammar.static import check
+from logwatch_monitis.grammar.trace import trace
 from logwatch_monitis.grammar.tree import Rule
 
 SUDO = "on {tty}{? ; CHROOT={c:text}} ; PWD={d:rest}"
@@ -21,10 +24,10 @@ def rule(lines, excepts=(), **defaults):
 
 
 def answer(rule, message):
-    """Return what reference and generated code both say: user, host, service, fields."""
-    reference = match(rule, message, "web1", "prog")
-    found = compile_rule(rule).match(message, "web1", "prog")
-    assert (reference and reference[1:]) == found
+    """Return what oracle and matcher both say: user, host, service, fields."""
+    said = match(rule, message, "web1", "prog")
+    found = Matcher(plan_rule(rule)).match(message, "web1", "prog")
+    assert (said and said[1:]) == found
     return found
 
 
@@ -102,12 +105,14 @@ def answer(rule, message):
     ],
 )
 def test_what_a_line_takes_from_a_message(line, message, values):
-    """Reference and generated code take what the definition says, or nothing at all."""
+    """Oracle and matcher take what the definition says, or nothing at all."""
     tree = parse_line(line)
     assert check(tree) == []
 
     assert values == match_line(tree, message)
-    found = compile_rule(Rule((tree,), (), {"user": "u", "host": "h"})).match(message, "m", "p")
+    found = Matcher(plan_rule(Rule((tree,), (), {"user": "u", "host": "h"}))).match(
+        message, "m", "p"
+    )
     assert (values is not None) == (found is not None)
     if values is not None:
         user, host, _, fields = found
@@ -210,4 +215,6 @@ def test_a_line_without_user_or_host_gives_way_to_the_next():
 )
 def test_a_miss_says_how_far_the_line_got_and_why(line, message, miss):
     """The place counts from 0 in the message, the length is at least 1."""
-    assert miss == trace(parse_line(line), message)
+    tree = parse_line(line)
+    assert miss == oracle.trace(tree, message)
+    assert miss == trace(plan_line(tree), message)

@@ -1,7 +1,6 @@
-"""The reference: reads a message with a line in exactly the words of the language's definition.
+"""The oracle: reads a message with a line in exactly the words of the language's definition.
 
-Slow and plain on purpose. The generated code is tested against it, samples are explained with it,
-and `trace` tells how far a line got.
+Slow and plain on purpose. The matcher must give its answers, and stop where it stops.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from logwatch_monitis.grammar.kinds import (
     is_int,
     is_ip,
     is_user,
-    is_word,
     without_mapping,
 )
+from logwatch_monitis.grammar.trace import Miss
 from logwatch_monitis.grammar.tree import (
+    BLANKS,
     MAX_MESSAGE,
     MEANINGS,
     Hole,
@@ -31,23 +31,21 @@ from logwatch_monitis.grammar.tree import (
 )
 from logwatch_monitis.grammar.unparse import unparse_part
 
-__all__ = ["Answer", "Miss", "fill", "first_line", "match", "match_line", "spans", "trace"]
+__all__ = ["Answer", "fill", "first_line", "match", "match_line", "spans", "trace"]
 
-_CHECKS = {"word": is_word, "int": is_int, "ip": is_ip, "host": is_host}
+
+def _is_word(text: str) -> bool:
+    """Say whether *text* is one character or more, none of them blank."""
+    return bool(text) and not any(blank in text for blank in BLANKS)
+
+
+_CHECKS = {"word": _is_word, "int": is_int, "ip": is_ip, "host": is_host}
 _DEMANDS = {
     "word": "is one word, without blanks",
     "int": "is digits only",
     "ip": "is an IPv4 or IPv6 address",
     "host": "is an address or a host name",
 }
-
-
-class Miss(NamedTuple):
-    """Why a line does not match: the place in the message (from 0), its length, the reason."""
-
-    position: int
-    length: int
-    message: str
 
 
 class Answer(NamedTuple):
