@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Mapping
@@ -54,20 +55,29 @@ class Waker(Protocol):
 
 
 class ThreadWaker:
-    """A waker between threads of one process."""
+    """A waker between threads of one process; signal handlers may call `wake`, too.
+
+    It is no `threading.Event`: that takes a lock which the interrupted thread may hold already.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def wake(self) -> None:
         """See `Waker.wake`."""
-        self._event.set()
+        if self._wakes.empty():
+            self._wakes.put(None)
 
     def wait(self, timeout: float | None) -> bool:
         """See `Waker.wait`."""
-        woken = self._event.wait(timeout)
-        self._event.clear()
-        return woken
+        limit = None if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+        try:
+            self._wakes.get(timeout=limit)
+        except queue.Empty:
+            return False
+        while not self._wakes.empty():
+            self._wakes.get_nowait()
+        return True
 
 
 class Reply(NamedTuple):

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from commands import run
 from running import eventually
-from test_cli_status import STATUS
+from status_sample import STATUS
 
 from logwatch_monitis.agent import control as controls
 from logwatch_monitis.agent.control import MOST_REQUESTS, Control, ask

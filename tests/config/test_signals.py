@@ -102,3 +102,28 @@ def test_a_hangup_of_a_monitor_without_a_certificate_changes_nothing(tmp_path):
         os.kill(started.pid, signal.SIGTERM)
 
         assert started.wait(30) == 0
+
+
+FLOOD = """\
+import os, signal, threading
+from logwatch_monitis.config.signals import Signals
+from logwatch_monitis.interfaces import ThreadWaker
+
+def flood():
+    for _ in range(100_000):
+        os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+waker = ThreadWaker()
+signals = Signals(waker)
+with signals.listening():
+    threading.Thread(target=flood, daemon=True).start()
+    while not signals.stop:
+        waker.wait(0)
+"""
+"""A loop that waits as the agent's does, while signals come all the time."""
+
+
+def test_a_signal_may_come_while_the_loop_goes_to_sleep_or_wakes():
+    """A handler takes no lock that the code it interrupts may hold."""
+    assert subprocess.run([sys.executable, "-c", FLOOD], timeout=60, check=False).returncode == 0
