@@ -10,7 +10,7 @@ DOCUMENT = HERE.parent / "docs" / "guarantees.rst"
 def test_every_test_that_is_named_exists():
     """A guarantee whose test was renamed or removed is noticed."""
     named = set(re.findall(r"``(test_\w+)``", DOCUMENT.read_text()))
-    texts = (path.read_text() for path in HERE.glob("test_*.py"))
+    texts = (path.read_text() for path in HERE.rglob("test_*.py"))
     there = {
         name for text in texts for name in re.findall(r"^ *def (test_\w+)", text, re.MULTILINE)
     }
