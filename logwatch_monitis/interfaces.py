@@ -1,4 +1,4 @@
-"""The seams: what the rooms ask of the world, small enough to be given a fake in a test."""
+"""Interfaces of the rooms to the world (clock, waker, transport, events), replaced in tests."""
 
 from __future__ import annotations
 

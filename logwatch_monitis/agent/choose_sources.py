@@ -1,4 +1,4 @@
-"""Whether files, the journal or both are read."""
+"""Choice of sources: whether files, the journal or both are read."""
 
 from __future__ import annotations
 

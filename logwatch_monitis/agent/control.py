@@ -1,4 +1,4 @@
-"""What the running agent tells about itself: a small HTTP face on a Unix socket, and on TCP.
+"""HTTP on a Unix socket, and on TCP: what the running agent tells about itself.
 
 The socket lies in the state directory, mode 0600, so that ``status`` works without any port. With
 a remote monitor the same answers are given on the configured address; with the embedded one its

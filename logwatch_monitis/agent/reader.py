@@ -1,4 +1,4 @@
-"""The reading half of the daemon: what the tail yields goes through a scanner into the spool."""
+"""Reader of the agent: what the sources yield goes through a scanner into the spool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passed by in the logs: the last logins, and lines of known programs that are none."""
+"""Recent lines: the last logins, and lines of known programs that are none."""
 
 from __future__ import annotations
 

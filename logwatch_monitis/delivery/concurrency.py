@@ -1,4 +1,4 @@
-"""Several requests in flight, where that is faster."""
+"""Concurrent requests, where several in flight are faster."""
 
 from __future__ import annotations
 

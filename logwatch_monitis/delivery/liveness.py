@@ -1,4 +1,4 @@
-"""Whether a thread still gets anywhere: it says by when it will be back, and somebody looks."""
+"""Liveness of threads: each says by when it will be back, and a watcher looks."""
 
 from __future__ import annotations
 

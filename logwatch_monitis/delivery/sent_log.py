@@ -1,4 +1,4 @@
-"""Remembers over a kill what was sent and is not yet marked in the spool.
+"""Log of what was sent and is not yet marked in the spool; it outlives a kill.
 
 Marking each login in the spool would cost a transaction, and that two or three waits for the
 disk, for every request. So logins are marked together, a fifth of a second's worth, and until

@@ -1,4 +1,4 @@
-"""Delivery by a command that is no agent: while none runs; one that starts gets it."""
+"""Temporary delivery, by a command that is no agent, until an agent takes over."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LOOK_S = 0.25
 RETRY_S = 5.0
 STOP_S = 5.0
 LISTEN = "127.0.0.1:0"
-"""The embedded monitor of a stand-in leaves the configured address to the agent."""
+"""The embedded monitor of a temporary delivery leaves the configured address to the agent."""
 
 
 class TemporaryDelivery:
     """Delivers what is in the spool, with an embedded monitor if that is the configured one.
 
-    An agent that starts meanwhile gets both within a second, and the stand-in takes over again if
+    An agent that starts meanwhile gets both within a second, and this delivery takes over again if
     that agent ends.
     """
 

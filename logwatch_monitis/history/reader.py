@@ -425,7 +425,7 @@ class History:
             raise damage
 
     def _scanner(self, path: str, years: Years | StreamYears, carried: Carried) -> Scanner:
-        """Return a scanner for a file; an idle one knows already which lanes are worth opening."""
+        """Return a scanner for a file; an idle one knows already which fast rules are of use."""
         timeline = Timeline.history(self.zone, years)
         if not self._idle:
             known = carried._asdict()

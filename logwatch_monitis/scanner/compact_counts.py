@@ -1,4 +1,4 @@
-"""A count for each of millions of ids, in a twelfth of the memory that a dictionary takes.
+"""Compact counts: one for each of millions of ids, in a twelfth of a dictionary's memory.
 
 A machine whose clock stands still, or an attacker, can put millions of logins into one second, and
 all of them must be remembered to number those that are identical. Here a login takes ten bytes,

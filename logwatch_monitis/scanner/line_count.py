@@ -1,4 +1,4 @@
-"""How many lines a block has: a question that can cost more than finding its logins.
+"""Counting the lines of a block, which can cost more than finding its logins.
 
 ``bytes.count`` looks at one byte at a time before Python 3.13 (2.2 GB/s), stringzilla at 32.
 """

@@ -150,9 +150,9 @@ class Scanner:
         return self._take(block, offset, ROWS)
 
     def _take(self, block: bytes, offset: int, form: OutputForm) -> list[Any]:
-        """Return a block's logins in one form: a line takes its lane, or else the long way.
+        """Return a block's logins in one form: each line by the fast path or the long way.
 
-        A dense log spends its time in this loop, so the steps of a lane stand here in a row.
+        A dense log spends its time in this loop, so the steps of the fast path stand here in a row.
         """
         self.counts.lines += count_lines(block)
         found: list[Any] = []
@@ -204,7 +204,7 @@ class Scanner:
     def _long_way(
         self, line: bytes, offset: int, number: int, form: OutputForm, found: list[Any]
     ) -> None:
-        """Append the login of a line that took no lane, if it is one."""
+        """Append the login of a line beside the fast path, if it is one."""
         login = self._line(line, offset)
         if login is not None:
             found.append(form.login(login))

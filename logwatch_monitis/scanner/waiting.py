@@ -1,4 +1,4 @@
-"""What waits for a later line: things by key, in the order in which they were read.
+"""Values that wait for a later line, by key, in the order in which they were read.
 
 A line that comes soon decides what becomes of them: soon as the log counts, or, where nothing more
 is written, so many seconds after they were read. Everything is cheap however many wait, because

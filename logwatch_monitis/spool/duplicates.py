@@ -1,4 +1,4 @@
-"""One login, two accounts of it: a log file and the journal give it different times, and so ids.
+"""Duplicates: a login that stands in a log file and in the journal, with other times and ids.
 
 The same machine, program, process id and message within two seconds, once from a file and once
 from the journal, are the same login. Each account finds at most one twin, so two equal lines of

@@ -1,1 +1,1 @@
-"""A request to the page that people look at."""
+"""The page that people look at: from a request to HTML, JSON, CSV or XML."""

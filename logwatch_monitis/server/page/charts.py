@@ -1,4 +1,4 @@
-"""Numbers as shapes: stacked bars, a calendar, a line. Places are percent of a chart's width."""
+"""Charts: stacked bars, a calendar, a line. Places are percent of a chart's width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the list of logins: figures, charts, who is at the top, agents."""
+"""The dashboard around the list of logins: figures, charts, most frequent names, agents."""
 
 from __future__ import annotations
 

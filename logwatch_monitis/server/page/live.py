@@ -1,4 +1,4 @@
-"""Tells open pages that something changed."""
+"""Live updates: tells open pages that something changed."""
 
 from __future__ import annotations
 

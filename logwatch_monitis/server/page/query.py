@@ -1,4 +1,4 @@
-"""What an address asks the page for: filters, a span of time, a place in the list."""
+"""The query of an address of the page: filters, a span of time, a place in the list."""
 
 from __future__ import annotations
 

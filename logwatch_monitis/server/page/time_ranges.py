@@ -1,4 +1,4 @@
-"""Spans of time as people divide it: which bars a chart has, which days a calendar has."""
+"""Time ranges as people divide them: which bars a chart has, which days a calendar has."""
 
 from __future__ import annotations
 

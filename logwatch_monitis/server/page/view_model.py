@@ -1,4 +1,4 @@
-"""How the page says things: its templates, times, numbers, links. Needs jinja2."""
+"""What the templates get: texts, times, numbers, links. Needs jinja2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types of a monitor's parameters: what their values may be, and how they are answered."""
+"""Types of a monitor's parameters: what values may be, and how they are answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which signed writes were executed, so that none is executed twice, over restarts too."""
+"""Signed writes that were executed, so that none is executed twice, over restarts too."""
 
 from __future__ import annotations
 

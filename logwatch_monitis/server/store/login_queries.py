@@ -1,4 +1,4 @@
-"""What the page asks of the store: functions on a reader's connection.
+"""Queries for logins, asked by the page: functions on a reader's connection.
 
 Whatever has no filter by user or host is counted from the tables of `rollup`, which are small; the
 rest has an index of its own. Lists walk along an index and end when they are full.

@@ -1,4 +1,4 @@
-"""What is asked of the store: functions on a reader's connection."""
+"""Queries for monitors and results: functions on a reader's connection."""
 
 # ruff: noqa: S608 - queries are put together from names in this module; values are bound
 

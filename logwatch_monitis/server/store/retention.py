@@ -1,4 +1,4 @@
-"""What the store lets go: deleted monitors, what is too old or too much, and persons."""
+"""Retention: erases deleted monitors, what is too old or too much, and persons to forget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page counts, kept beside the results so that no view has to count all of them.
+"""Rollups: what the page counts, kept beside the results so that no view counts all of them.
 
 The writer folds new results in when it has nothing else to do, thousands at a time; what is
 not folded yet is few, and readers count it as it stands. A trigger takes out what is deleted.

@@ -1,4 +1,4 @@
-"""Stands before the page: right name, right method, key or cookie; strict headers on every answer.
+"""Access to the page: right name, right method, key or cookie; strict headers on every answer.
 
 The API does not need it. It answers nobody without a key in the request itself, and clients reach
 it by whatever name their administrator gave it.

@@ -1,4 +1,4 @@
-"""The little of ASGI that is done by hand, where it must be fast or bounded."""
+"""ASGI by hand, the little of it that must be fast or bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bytes of requests and answers the monitor holds at once, for all clients together."""
+"""Limit on memory: how many bytes of requests and answers are held at once, for all clients."""
 
 from __future__ import annotations
 

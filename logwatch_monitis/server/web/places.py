@@ -1,4 +1,4 @@
-"""Who may hold how many connections, and which one ends when there are too many."""
+"""Limits on connections: who may hold how many, and which one ends if there are too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often passwords may be guessed, and whom an address counts for."""
+"""Rate limit: how often passwords may be guessed, and whom an address counts for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection of the server, and an end to the patience with those who are too slow."""
+"""Timeouts of one connection of the server: who sends or takes too slowly is cut off."""
 
 from __future__ import annotations
 

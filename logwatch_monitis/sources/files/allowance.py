@@ -1,4 +1,4 @@
-"""What decompression may cost while logs are followed: archives can be made to cost without end."""
+"""Limits on what decompression may cost while logs are followed: an archive can cost anything."""
 
 from __future__ import annotations
 

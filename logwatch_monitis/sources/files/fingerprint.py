@@ -1,4 +1,4 @@
-"""What makes two looks at a file looks at the same file: hashes of its bytes, never its inode.
+"""Fingerprints: hashes of bytes, never the inode, tell that two looks saw the same file.
 
 A file is known by a *fingerprint* of its beginning and by a hash of the bytes just before the read
 position, both over decompressed bytes, so that a compressed copy is still the same file.

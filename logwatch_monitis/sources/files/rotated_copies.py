@@ -37,7 +37,7 @@ Content = tuple[int, int, int, int]
 
 _COMPARE = 1 << 20
 _OPEN_AT_ONCE = 4
-"""Copies that one shelf keeps open to look into; there may be thousands, and an archive can ask
+"""Copies of one log that are kept open to look into; there may be thousands, and an archive can ask
 for 128 MiB of memory."""
 _PINNED_AT_ONCE = 32
 """Copies that are opened to be read."""
