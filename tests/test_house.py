@@ -1,26 +1,14 @@
 """The layout of the package: which room may import which, and that a name means one thing."""
 
 import ast
+import re
 import statistics
 from collections import defaultdict
 from graphlib import TopologicalSorter
 
 from commands import ROOT
+from rooms import LEVELS, MODULES, PACKAGE, PAGE, imports, room_of, with_picture
 
-PACKAGE = ROOT / "logwatch_monitis"
-LEVELS = (
-    {"cli"},
-    {"agent", "history"},
-    {"scanner"},
-    {"grammar", "delivery", "server"},
-    {"spool"},
-    {"config"},
-    {"protocol", "syslog", "sources"},
-    {"login", "errors", "interfaces"},
-    {"text"},
-    {"_version", "patterns"},
-)
-"""A room imports rooms of lower levels only, and of `EXTRA`."""
 LEVEL = {room: number for number, level in enumerate(LEVELS) for room in level}
 ONLY_FOR = {"server": {"cli"}}
 """Rooms that are imported by these alone."""
@@ -46,41 +34,6 @@ LONG_STILL = {
 TOP = {"__init__", "__main__", "_version", "errors", "login", "interfaces", "text"}
 MOST_LINES = 450
 LONGEST_FUNCTION = 50
-
-
-def modules():
-    """Return the syntax tree of each module of the package, by its dotted name."""
-    found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts).removesuffix(".__init__")] = ast.parse(path.read_text("utf-8"))
-    return found
-
-
-MODULES = modules()
-
-
-def imports(name, tree):
-    """Yield the modules of the package that a module imports, late imports included."""
-    package = name if (ROOT / name.replace(".", "/")).is_dir() else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.partition(".")[0] == PACKAGE.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *([base] if base else [])])
-            if base.partition(".")[0] != PACKAGE.name:
-                continue
-            for alias in node.names:
-                full = f"{base}.{alias.name}"
-                yield full if full in MODULES else base
-
-
-def room_of(name):
-    """Return the room of a module: the folder or the file below the package."""
-    return name.split(".")[1] if "." in name else name
 
 
 def test_imports_point_down():
@@ -143,6 +96,22 @@ def test_modules_and_functions_are_short():
     assert {name for name, count in lines.items() if count > MOST_LINES} == NOT_YET_SHORT
     assert {name for name, n in functions.items() if n > LONGEST_FUNCTION} == LONG_STILL
     assert (statistics.median(lengths) <= 6, lengths[len(lengths) * 9 // 10] <= 16) == (True, True)
+
+
+def test_the_page_shows_the_rooms_as_they_are():
+    """The picture of the documentation is drawn from the code; ``tests/rooms.py`` draws it anew."""
+    page = PAGE.read_text("utf-8")
+
+    assert page == with_picture(page), "run tests/rooms.py"
+
+
+def test_the_page_names_files_that_exist():
+    """Who follows a journey through the code finds each of its modules."""
+    named = {*re.findall(r"``(\w[\w/.-]*/[\w./-]*)``", PAGE.read_text("utf-8"))}
+    missing = {name for name in named if not any((p / name).exists() for p in (PACKAGE, ROOT))}
+
+    assert len(named) > 50
+    assert missing == set()
 
 
 def path_lines(name):
