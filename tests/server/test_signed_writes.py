@@ -542,7 +542,8 @@ def test_the_documentation_has_every_parameter():
     text = (Path(__file__).parent.parent.parent / "docs" / "protocol.rst").read_text()
     rows = re.split(r"\n(?=``|====)", text[text.index("An asterisk marks") :])
     for action, (needed, optional, unread, *_) in ACTIONS.items():
-        first = next(n for n, row in enumerate(rows) if row.startswith(f"``{action}``"))
+        first = next((n for n, row in enumerate(rows) if row.startswith(f"``{action}``")), None)
+        assert first is not None, f"docs/protocol.rst has no row for {action}"
         row = rows[first] if rows[first].count("``") > 2 else rows[first] + rows[first + 1]
         row = rows[first - 1] + row if action == "activateMonitors" else row
         assert all(f"``{name}``" in row for name in needed), action
