@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 
 import pyparsing as pp
 
+from logwatch_monitis.grammar.checks import MAX_SEARCHES, check, check_cost, searches
 from logwatch_monitis.grammar.matcher import Matcher, RuleReader
-from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_rule
-from logwatch_monitis.grammar.static import MAX_SEARCHES, check, check_cost, searches
 from logwatch_monitis.grammar.tree import MAX_LINE, MAX_MESSAGE, Rule
 
 LINE = (

@@ -2,10 +2,9 @@
 
 from hypothesis import strategies as st
 
-from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.static import check
-from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule, Text
-from logwatch_monitis.grammar.unparse import unparse
+from logwatch_monitis.grammar.checks import check
+from logwatch_monitis.grammar.parser import parse_line
+from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule, Text, unparse
 
 TEXTS = st.text("ab :;,{}", min_size=1, max_size=3)
 KINDS = st.sampled_from(["word", "word", "text", "text", "inside", "int", "ip", "host", "choice"])

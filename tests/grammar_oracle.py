@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from logwatch_monitis.grammar.kinds import (
+from logwatch_monitis.grammar.field_types import (
     MAX_INT,
     is_host,
     is_int,
@@ -28,8 +28,8 @@ from logwatch_monitis.grammar.tree import (
     Piece,
     Rule,
     Text,
+    unparse_part,
 )
-from logwatch_monitis.grammar.unparse import unparse_part
 
 __all__ = ["Answer", "fill", "first_line", "match", "match_line", "spans", "trace"]
 

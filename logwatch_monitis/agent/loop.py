@@ -23,7 +23,7 @@ from logwatch_monitis.agent.status import about, refuse_denied
 from logwatch_monitis.config.model import Config, Reload
 from logwatch_monitis.config.signals import Signals
 from logwatch_monitis.errors import LogwatchError
-from logwatch_monitis.grammar.load import RulesHolder
+from logwatch_monitis.grammar.loader import RulesHolder
 from logwatch_monitis.interfaces import Clock, Events, ThreadWaker
 from logwatch_monitis.sources.files.descriptors import raise_limit
 from logwatch_monitis.sources.files.tail import Tail

@@ -16,7 +16,7 @@ from logwatch_monitis.agent.recent import RecentLines
 from logwatch_monitis.agent.reload import LoadState
 from logwatch_monitis.config.model import Config
 from logwatch_monitis.errors import NotPermittedError
-from logwatch_monitis.grammar.load import RulesHolder
+from logwatch_monitis.grammar.loader import RulesHolder
 from logwatch_monitis.sources.files.tail import SourceStatus
 from logwatch_monitis.sources.journal.follower import LOG
 from logwatch_monitis.sources.journal.journalctl import permission_error

@@ -86,7 +86,7 @@ def check(config_path: str | None, form: str | None, paths: Sequence[str], *, qu
     PATH is a file or a directory; without one, all files in force are checked. Exit code 1 if a
     sample fails, 78 if a file is wrong.
     """
-    from logwatch_monitis.grammar.load import check_files
+    from logwatch_monitis.grammar.loader import check_files
 
     try:
         if paths:
@@ -113,7 +113,7 @@ def _existing(path: str) -> Path:
 
 def _samples_only(error: DocumentError) -> bool:
     """Return whether all files of *error* are sound, so that only samples can be wrong."""
-    from logwatch_monitis.grammar.files import read_file
+    from logwatch_monitis.grammar.pattern_file import read_file
 
     if not all(problem.line for problem in error.problems):
         return False  # what is wrong is the file itself: its owner, its mode, its kind
@@ -164,7 +164,7 @@ def _pick(files: dict[str, Any], name: str) -> Any:
 
 def _found(configuration: Config, name: str) -> Any:
     """Return the file in force as it lies on the disk, whether or not it is right."""
-    from logwatch_monitis.grammar.search import find
+    from logwatch_monitis.grammar.search_path import find
 
     return _pick(find(configuration.patterns).versions, name)[-1]
 
@@ -254,7 +254,7 @@ def _edit(draft: Path) -> None:
         DocumentError: it is wrong, and nobody is there to correct it.
         LogwatchError: the editor failed.
     """
-    from logwatch_monitis.grammar.load import check_files
+    from logwatch_monitis.grammar.loader import check_files
 
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     while True:

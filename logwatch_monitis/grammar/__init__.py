@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from logwatch_monitis.grammar.limits import MAX_MESSAGE
-    from logwatch_monitis.grammar.load import load_rules
-    from logwatch_monitis.grammar.rules import Match, PatternFile, RuleSet
+    from logwatch_monitis.grammar.loader import load_rules
+    from logwatch_monitis.grammar.ruleset import Match, PatternFile, RuleSet
+    from logwatch_monitis.grammar.tree import MAX_MESSAGE
 
 __all__ = ["MAX_MESSAGE", "Match", "PatternFile", "RuleSet", "load_rules"]
 
 _HOMES = {
-    "MAX_MESSAGE": "limits",
-    "Match": "rules",
-    "PatternFile": "rules",
-    "RuleSet": "rules",
-    "load_rules": "load",
+    "MAX_MESSAGE": "tree",
+    "Match": "ruleset",
+    "PatternFile": "ruleset",
+    "RuleSet": "ruleset",
+    "load_rules": "loader",
 }
 
 

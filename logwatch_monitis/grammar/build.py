@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import DocumentError, Problem
 from logwatch_monitis.grammar.decoys import Asker, choose_decoys
-from logwatch_monitis.grammar.files import FileSource, RuleSource, Sample, read_file
-from logwatch_monitis.grammar.lane import make_lane
+from logwatch_monitis.grammar.fast_path import make_lane
 from logwatch_monitis.grammar.literals import Need, choose
-from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
+from logwatch_monitis.grammar.pattern_file import FileSource, RuleSource, Sample, read_file
+from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, Rule
 from logwatch_monitis.grammar.samples import (
     MACHINE,
     Readable,
@@ -26,7 +26,7 @@ from logwatch_monitis.grammar.samples import (
     readable,
     try_samples,
 )
-from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.search_path import Found, Search
 from logwatch_monitis.grammar.tree import Line, Text, required_texts
 
 __all__ = ["build"]

@@ -20,9 +20,9 @@ from logwatch_monitis.config.paths import cache_directory
 from logwatch_monitis.config.private_files import make_directory, write_file
 from logwatch_monitis.errors import Problem, StateError
 from logwatch_monitis.grammar.matcher import LinePlan, RulePlan
-from logwatch_monitis.grammar.rules import BuiltRule, BuiltSet, Lane, PatternFile, Rule
-from logwatch_monitis.grammar.safety import RefusedError, read_safely
-from logwatch_monitis.grammar.search import Search
+from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, Rule
+from logwatch_monitis.grammar.search_path import Search
+from logwatch_monitis.grammar.trusted_file import RefusedError, read_safely
 from logwatch_monitis.login import blake2b
 
 __all__ = ["load", "own_directory", "save"]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from logwatch_monitis.errors import DocumentError, UsageError
 from logwatch_monitis.grammar.build import build
-from logwatch_monitis.grammar.kinds import is_host, is_ip, is_word, without_mapping
-from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.field_types import is_host, is_ip, is_word, without_mapping
+from logwatch_monitis.grammar.search_path import Found, Search
 
 __all__ = ["draft"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.json_matcher import JsonReader
 from logwatch_monitis.grammar.matcher import LinePlan
-from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line
-from logwatch_monitis.grammar.rules import Match, PatternFile, Rule, RuleSet
+from logwatch_monitis.grammar.ruleset import Match, PatternFile, Rule, RuleSet
 from logwatch_monitis.grammar.trace import Miss, spans, trace
 from logwatch_monitis.grammar.tree import MAX_MESSAGE
 from logwatch_monitis.text import in_place

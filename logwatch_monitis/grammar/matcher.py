@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from logwatch_monitis.grammar.kinds import (
+from logwatch_monitis.grammar.field_types import (
     addresses,
     hosts,
     is_int,
@@ -19,7 +19,7 @@ from logwatch_monitis.grammar.kinds import (
     is_word,
     without_mapping,
 )
-from logwatch_monitis.grammar.limits import MAX_MESSAGE
+from logwatch_monitis.grammar.tree import MAX_MESSAGE
 
 __all__ = [
     "CHECKS",

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from logwatch_monitis.errors import suggest
-from logwatch_monitis.grammar.files import ANY, FileSource, Pattern, RuleSource, Sample
-from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.json_matcher import JsonReader
 from logwatch_monitis.grammar.matcher import Matcher, RulePlan, RuleReader
+from logwatch_monitis.grammar.pattern_file import ANY, FileSource, Pattern, RuleSource, Sample
 from logwatch_monitis.grammar.plan import plan_rule
 from logwatch_monitis.grammar.trace import Miss, trace
 from logwatch_monitis.grammar.tree import Rule

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from logwatch_monitis.grammar.kinds import MAX_INT
+from logwatch_monitis.grammar.field_types import MAX_INT
 from logwatch_monitis.grammar.matcher import CHECKS, LinePlan, Reading, Step
-from logwatch_monitis.grammar.tree import Hole
-from logwatch_monitis.grammar.unparse import unparse_part
+from logwatch_monitis.grammar.tree import Hole, unparse_part
 
 __all__ = ["Miss", "spans", "trace"]
 

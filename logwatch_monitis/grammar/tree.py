@@ -6,11 +6,9 @@ Two trees are equal if they mean the same; where they stood does not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from logwatch_monitis.grammar.limits import BLANKS, MAX_MESSAGE
 
 __all__ = [
     "BLANKS",
@@ -21,9 +19,11 @@ __all__ = [
     "MEANINGS",
     "NAME",
     "RESERVED",
+    "Fault",
     "Hole",
     "Line",
     "Next",
+    "NotationError",
     "Optional",
     "Part",
     "Piece",
@@ -34,6 +34,8 @@ __all__ = [
     "is_rest",
     "required_texts",
     "telling",
+    "unparse",
+    "unparse_part",
 ]
 
 #: Longer pattern lines are refused, in characters.
@@ -167,3 +169,60 @@ class Rule:
     lines: tuple[Line, ...]
     excepts: tuple[Line, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+class Fault(NamedTuple):
+    """One thing wrong with one line; whoever knows the file makes a `Problem` of it.
+
+    Attributes:
+        column: counted from 1, in characters, in the text that was checked.
+        length: how many characters are meant, at least 1.
+        message: what is wrong, without a full stop.
+        hint: what to do about it.
+    """
+
+    column: int
+    length: int
+    message: str
+    hint: str
+
+
+class NotationError(ValueError):
+    """Raised when a text is no line of the notation; ``faults`` says why, in order of column."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.message for fault in self.faults))
+
+
+#: Longer messages are not tried, in characters: this bounds what a hostile line costs.
+MAX_MESSAGE = 65_536
+
+
+#: What the language calls a blank: ASCII only, so that no other script is cut.
+BLANKS = " \t\n\v\f\r"
+
+
+def unparse(line: Line) -> str:
+    """Return the shortest notation of *line*.
+
+    Text right after an optional part cannot begin with ``}``, and blanks at a line's ends are not
+    part of it: a tree that has either did not come from `parse_line`, and does not come back.
+    """
+    return "".join(map(unparse_part, line.parts))
+
+
+def unparse_part(part: Part) -> str:
+    """Return the notation of one part."""
+    if isinstance(part, Hole):
+        return f"{{{part.name}{_kind(part)}}}"
+    if isinstance(part, Optional):
+        return f"{{?{''.join(map(unparse_part, part.parts))}}}"
+    return part.text.replace("{", "{{").replace("}", "}}")
+
+
+def _kind(hole: Hole) -> str:
+    """Return what stands behind the name: nothing for a word."""
+    if hole.kind == "choice":
+        return ":" + "|".join(hole.choices)
+    return "" if hole.kind == "word" else f":{hole.kind}"

@@ -1,6 +1,6 @@
 """Fast path: matches the common form of a rule's lines with one regular expression.
 
-`logwatch_monitis.grammar.rules.Lane` describes the message. Here the tag is put before it,
+`logwatch_monitis.grammar.ruleset.Lane` describes the message. Here the tag is put before it,
 ``program[pid]: ``; what stands before the tag is read by `logwatch_monitis.scanner.header_cache`.
 Whatever differs is read by the matcher.
 
@@ -17,8 +17,8 @@ from functools import cached_property
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
-from logwatch_monitis.grammar.kinds import addresses, hosts
-from logwatch_monitis.grammar.rules import Lane
+from logwatch_monitis.grammar.field_types import addresses, hosts
+from logwatch_monitis.grammar.ruleset import Lane
 from logwatch_monitis.login import Login, iso_time, json_line
 from logwatch_monitis.scanner.header_cache import Clock, HeaderCache, as_number, as_text
 from logwatch_monitis.syslog import Minute

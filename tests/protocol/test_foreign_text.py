@@ -28,8 +28,8 @@ from logwatch_monitis.errors import (
     UnreachableError,
     UsageError,
 )
-from logwatch_monitis.grammar import kinds
-from logwatch_monitis.grammar.files import read_file
+from logwatch_monitis.grammar import field_types as kinds
+from logwatch_monitis.grammar.pattern_file import read_file
 from logwatch_monitis.interfaces import Reply
 from logwatch_monitis.protocol import encoding as lists
 from logwatch_monitis.protocol import errors as faults

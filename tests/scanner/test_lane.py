@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from logwatch_monitis import patterns
 from logwatch_monitis.grammar import MAX_MESSAGE, load_rules
-from logwatch_monitis.grammar.files import read_file
-from logwatch_monitis.grammar.lane import make_lane
+from logwatch_monitis.grammar.fast_path import make_lane
+from logwatch_monitis.grammar.pattern_file import read_file
 from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
 from logwatch_monitis.login import json_line
 from logwatch_monitis.scanner.fast_path import LOGINS, FastRule

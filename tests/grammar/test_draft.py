@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from logwatch_monitis.errors import UsageError
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.draft import draft
-from logwatch_monitis.grammar.rules import RuleSet
-from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.ruleset import RuleSet
+from logwatch_monitis.grammar.search_path import Found, Search
 
 
 def rules(text):

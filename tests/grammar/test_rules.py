@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from logwatch_monitis.grammar import MAX_MESSAGE, cache, load_rules
 from logwatch_monitis.grammar.cache import own_directory
 from logwatch_monitis.grammar.literals import Need, choose
-from logwatch_monitis.grammar.rules import BuiltSet
+from logwatch_monitis.grammar.ruleset import BuiltSet
 
 DOOR = """\
 service: door
@@ -268,7 +268,7 @@ def test_versions_that_share_a_cache(load, tmp_path, monkeypatch, built):
 def test_import_is_light():
     """What a warm start imports loads neither YAML nor pyparsing."""
     code = (
-        "import sys, logwatch_monitis.grammar.load; "
+        "import sys, logwatch_monitis.grammar.loader; "
         "print([m for m in ('yaml', 'pyparsing') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

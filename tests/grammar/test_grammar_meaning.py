@@ -4,10 +4,10 @@ import grammar_oracle as oracle
 import pytest
 from grammar_oracle import first_line, match, match_line
 
+from logwatch_monitis.grammar.checks import check
 from logwatch_monitis.grammar.matcher import Matcher
-from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line, plan_rule
-from logwatch_monitis.grammar.static import check
 from logwatch_monitis.grammar.trace import trace
 from logwatch_monitis.grammar.tree import Rule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from logwatch_monitis.grammar.limits import BLANKS
+from logwatch_monitis.grammar.tree import BLANKS
 
 __all__ = [
     "MAX_INT",

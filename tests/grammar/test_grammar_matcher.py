@@ -8,10 +8,10 @@ from grammar_lines import all_texts, message, rules
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logwatch_monitis.grammar.checks import searches
 from logwatch_monitis.grammar.matcher import EVERYDAY, Matcher
-from logwatch_monitis.grammar.notation import parse_line
+from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line, plan_rule
-from logwatch_monitis.grammar.static import searches
 from logwatch_monitis.grammar.trace import spans, trace
 from logwatch_monitis.grammar.tree import MAX_MESSAGE, Rule
 

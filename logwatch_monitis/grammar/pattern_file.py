@@ -12,9 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from logwatch_monitis.config.yaml_document import Document, Node, ScalarLine
 from logwatch_monitis.errors import suggest
-from logwatch_monitis.grammar.faults import Fault, NotationError
-from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.static import (
+from logwatch_monitis.grammar.checks import (
     check,
     check_cost,
     check_default,
@@ -22,7 +20,8 @@ from logwatch_monitis.grammar.static import (
     check_name,
     check_prefix,
 )
-from logwatch_monitis.grammar.tree import Line
+from logwatch_monitis.grammar.parser import parse_line
+from logwatch_monitis.grammar.tree import Fault, Line, NotationError
 from logwatch_monitis.grammar.tree import Text as TextPart
 
 __all__ = [

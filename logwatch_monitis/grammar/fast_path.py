@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from logwatch_monitis.grammar.rules import Lane
+from logwatch_monitis.grammar.ruleset import Lane
 from logwatch_monitis.grammar.tree import (
     END,
     MEANINGS,

@@ -14,15 +14,16 @@ from typing import Any
 import pyparsing as pp
 
 from logwatch_monitis.errors import suggest
-from logwatch_monitis.grammar.faults import Fault, NotationError
 from logwatch_monitis.grammar.tree import (
     BLANKS,
     KINDS,
     MAX_LINE,
     NAME,
     RESERVED,
+    Fault,
     Hole,
     Line,
+    NotationError,
     Optional,
     Text,
 )

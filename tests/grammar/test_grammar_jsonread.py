@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from logwatch_monitis.grammar.jsonread import JsonReader
+from logwatch_monitis.grammar.json_matcher import JsonReader
 
 SUDO = JsonReader(
     "@cee:",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from logwatch_monitis.errors import DocumentError
 from logwatch_monitis.grammar import cache
-from logwatch_monitis.grammar.rules import RuleSet
-from logwatch_monitis.grammar.search import SYSTEM_DIRECTORIES, find, find_named
+from logwatch_monitis.grammar.ruleset import RuleSet
+from logwatch_monitis.grammar.search_path import SYSTEM_DIRECTORIES, find, find_named
 
 __all__ = ["RulesHolder", "check_files", "load_rules"]
 

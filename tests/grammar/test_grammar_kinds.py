@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logwatch_monitis.grammar.kinds import (
+from logwatch_monitis.grammar.field_types import (
     hosts,
     is_host,
     is_int,

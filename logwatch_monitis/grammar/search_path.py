@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logwatch_monitis.errors import Problem
-from logwatch_monitis.grammar.safety import RefusedError, read_safely
+from logwatch_monitis.grammar.trusted_file import RefusedError, read_safely
 
 __all__ = ["SYSTEM_DIRECTORIES", "Found", "Search", "find", "find_named"]
 

@@ -255,7 +255,7 @@ def _json_reader(json: Json, defaults: dict[str, str]) -> RuleReader:
         if not message.startswith(prefix):
             return None
         if not made:
-            from logwatch_monitis.grammar.jsonread import JsonReader
+            from logwatch_monitis.grammar.json_matcher import JsonReader
 
             made.append(JsonReader(prefix, at, take, defaults).match)
         return made[0](message, machine, program)

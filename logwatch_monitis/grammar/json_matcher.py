@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from logwatch_monitis.grammar.kinds import is_host, is_user
-from logwatch_monitis.grammar.limits import MAX_MESSAGE
+from logwatch_monitis.grammar.field_types import is_host, is_user
 from logwatch_monitis.grammar.matcher import Found, fill
 from logwatch_monitis.grammar.trace import Miss
+from logwatch_monitis.grammar.tree import MAX_MESSAGE
 
 __all__ = ["MAX_DEPTH", "JsonReader"]
 

@@ -4,10 +4,8 @@ import pytest
 from grammar_lines import lines, speaks
 from hypothesis import given
 
-from logwatch_monitis.grammar.faults import NotationError
-from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.tree import Hole, Optional, Text
-from logwatch_monitis.grammar.unparse import unparse
+from logwatch_monitis.grammar.parser import parse_line
+from logwatch_monitis.grammar.tree import Hole, NotationError, Optional, Text, unparse
 
 TWICE = "for a brace of the log line write it twice"
 TWO = "at least two words, a | between each"

@@ -2,8 +2,7 @@
 
 import pytest
 
-from logwatch_monitis.grammar.notation import parse_line
-from logwatch_monitis.grammar.static import (
+from logwatch_monitis.grammar.checks import (
     check,
     check_cost,
     check_default,
@@ -11,6 +10,7 @@ from logwatch_monitis.grammar.static import (
     check_name,
     check_prefix,
 )
+from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.tree import required_texts
 
 HIDES = "it would hide the other: put what differs first, or write two lines"

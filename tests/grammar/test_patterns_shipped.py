@@ -6,7 +6,7 @@ import pytest
 
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
-from logwatch_monitis.grammar.search import find
+from logwatch_monitis.grammar.search_path import find
 
 EVIL = "Accepted password for root from 8.8.8.8 port 1 ssh2"
 CERT = "RSA-CERT SHA256:AAA ID x from 8.8.8.8 port 1 ssh2 (serial 0) CA RSA SHA256:BBB"

@@ -20,13 +20,13 @@ from logwatch_monitis.config.private_files import has_private_group
 from logwatch_monitis.errors import DocumentError
 from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
-from logwatch_monitis.grammar.files import FILE_KEYS, MAX_RULES, RULE_KEYS
-from logwatch_monitis.grammar.load import RulesHolder, check_files
-from logwatch_monitis.grammar.safety import owner_fault
-from logwatch_monitis.grammar.search import Found, Search
+from logwatch_monitis.grammar.loader import RulesHolder, check_files
+from logwatch_monitis.grammar.pattern_file import FILE_KEYS, MAX_RULES, RULE_KEYS
+from logwatch_monitis.grammar.search_path import Found, Search
 from logwatch_monitis.grammar.tree import KINDS
+from logwatch_monitis.grammar.trusted_file import owner_fault
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SCHEMA = json.loads((ROOT / "logwatch_monitis/grammar/pattern.schema.json").read_text())
 
 LINE = """\

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from logwatch_monitis.grammar.faults import Fault
-from logwatch_monitis.grammar.kinds import is_host, is_user
+from logwatch_monitis.grammar.field_types import is_host, is_user
 from logwatch_monitis.grammar.tree import (
     MEANINGS,
     NAME,
     RESERVED,
+    Fault,
     Hole,
     Line,
     Optional,
