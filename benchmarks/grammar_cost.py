@@ -22,7 +22,7 @@ from logwatch_monitis.grammar.checks import MAX_SEARCHES, check, check_cost, sea
 from logwatch_monitis.grammar.matcher import Matcher, RuleReader
 from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_rule
-from logwatch_monitis.grammar.tree import MAX_LINE, MAX_MESSAGE, Rule
+from logwatch_monitis.grammar.tree import MAX_LINE, MAX_MESSAGE, ParsedRule
 
 LINE = (
     "Accepted {method} for {user:text} from {host:host} port {port:int}"
@@ -60,7 +60,7 @@ def everyday() -> None:
 
 def all_engines() -> Iterator[tuple[str, Callable[[str], object]]]:
     """Yield each way to read the same message; ours comes first."""
-    rule = Rule((parse_line(LINE),))
+    rule = ParsedRule((parse_line(LINE),))
     ours = Matcher(plan_rule(rule)).match
     yield "our matcher", lambda message: ours(message, "web1", "sshd")
     expression = re.compile(PATTERN).match
@@ -105,7 +105,7 @@ def hostile() -> None:
         lines = tuple(map(parse_line, sources))
         assert not any(map(check, lines)), (name, list(map(check, lines)))
         assert not check_cost(lines), (name, check_cost(lines))
-        function = Matcher(plan_rule(Rule(lines, (), FILLED))).match
+        function = Matcher(plan_rule(ParsedRule(lines, (), FILLED))).match
         cost, text = max((milliseconds(function, text), text) for text in hostile_messages())
         results.append((cost, name, text))
     print(f"\nms, the {SHOWN} slowest of {len(results)} hostile rules")

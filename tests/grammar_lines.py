@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from logwatch_monitis.grammar.checks import check
 from logwatch_monitis.grammar.parser import parse_line
-from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule, Text, unparse
+from logwatch_monitis.grammar.tree import Hole, Line, Literal, Optional, ParsedRule, unparse
 
 TEXTS = st.text("ab :;,{}", min_size=1, max_size=3)
 KINDS = st.sampled_from(["word", "word", "text", "text", "inside", "int", "ip", "host", "choice"])
@@ -31,7 +31,7 @@ def lines(draw):
     names = draw(st.permutations(NAMES))
     rest = draw(st.sampled_from([None, None, 1, 2, 3]))
     telling = draw(st.booleans())
-    parts = [Text("abc" + draw(TEXTS))] if telling else []
+    parts = [Literal("abc" + draw(TEXTS))] if telling else []
     for turn in range(draw(st.integers(1, 4))):
         mirrored = rest is not None and turn > rest
         if draw(st.integers(0, 5)):
@@ -39,25 +39,25 @@ def lines(draw):
             parts.append(hole(names.pop(), kind))
         absent = draw(st.integers(0, 2))
         parts += [draw(optionals(names, mirrored=mirrored)) for _ in range(absent)]
-        parts.append(Text(draw(st.sampled_from(["", "=="])) + draw(TEXTS)))
+        parts.append(Literal(draw(st.sampled_from(["", "=="])) + draw(TEXTS)))
     if not telling:
-        parts.append(Text("abc"))
+        parts.append(Literal("abc"))
     ending = draw(st.integers(0, 3))
     if ending == 1 and rest is None:
         parts.append(hole(names.pop(), draw(KINDS)))
     if ending == 2 and rest is None:
-        parts.append(Optional((Text(draw(TEXTS)), hole("r", "rest"), Text(draw(TEXTS)))))
+        parts.append(Optional((Literal(draw(TEXTS)), hole("r", "rest"), Literal(draw(TEXTS)))))
     return Line(tuple(merged(parts)))
 
 
 @st.composite
 def optionals(draw, names, *, mirrored):
     """Return an optional part: text, perhaps a hole, perhaps text."""
-    pieces = [Text(draw(TEXTS))]
+    pieces = [Literal(draw(TEXTS))]
     if names and draw(st.booleans()):
         pieces.append(hole(names.pop(), draw(KINDS)))
         if mirrored or draw(st.booleans()):
-            pieces.append(Text(draw(TEXTS)))
+            pieces.append(Literal(draw(TEXTS)))
     return Optional(tuple(pieces))
 
 
@@ -70,8 +70,8 @@ def merged(parts):
     """Join texts that stand side by side, as the notation reads them."""
     result = []
     for part in parts:
-        if result and isinstance(part, Text) and isinstance(result[-1], Text):
-            result[-1] = Text(result[-1].text + part.text)
+        if result and isinstance(part, Literal) and isinstance(result[-1], Literal):
+            result[-1] = Literal(result[-1].text + part.text)
         else:
             result.append(part)
     return result
@@ -111,7 +111,7 @@ def alternatives(draw):
 
 
 rules = st.builds(
-    Rule,
+    ParsedRule,
     alternatives(),
     st.lists(valid_lines, max_size=1).map(tuple),
     defaults,
@@ -132,7 +132,7 @@ def message(rule, rng):
 
 def filling(part, rng):
     """Yield texts that *part* can stand for."""
-    if isinstance(part, Text):
+    if isinstance(part, Literal):
         yield part.text
     elif isinstance(part, Hole):
         fitting = {"choice": ["a", ";"], "int": ["12"], "ip": ["::1"], "host": ["x.y"]}
@@ -147,5 +147,5 @@ def all_texts(parts):
     for part in parts:
         if isinstance(part, Optional):
             yield from all_texts(part.parts)
-        elif isinstance(part, Text):
+        elif isinstance(part, Literal):
             yield part.text

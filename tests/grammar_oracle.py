@@ -23,11 +23,11 @@ from logwatch_monitis.grammar.tree import (
     MEANINGS,
     Hole,
     Line,
+    Literal,
     Optional,
+    ParsedRule,
     Part,
     Piece,
-    Rule,
-    Text,
     unparse_part,
 )
 
@@ -73,7 +73,7 @@ class _MissError(Exception):
         self.miss = miss
 
 
-def match(rule: Rule, message: str, machine: str, program: str) -> Answer | None:
+def match(rule: ParsedRule, message: str, machine: str, program: str) -> Answer | None:
     """Return what *rule* finds in *message*, None if it does not match.
 
     ``service`` is None where no line and no default names one: the file's service holds.
@@ -177,7 +177,7 @@ class _Reading:
 
     def piece(self, piece: Piece, following: _Next, i: int) -> int:
         """Read text, or a hole and what it holds; return the place behind it."""
-        if isinstance(piece, Text):
+        if isinstance(piece, Literal):
             if not self.stands(piece.text, i):
                 raise self.stop(i, i + len(piece.text), f"expected {piece.text!r} here")
             return i + len(piece.text)
@@ -219,7 +219,7 @@ class _Reading:
 
     def piece_left(self, piece: Piece, texts: list[str], i: int, j: int) -> int:
         """Read text or a hole that ends at *j*; return where it begins."""
-        if isinstance(piece, Text):
+        if isinstance(piece, Literal):
             if not self.ends(piece.text, i, j):
                 begin = max(i, j - len(piece.text))
                 raise self.stop(begin, j, f"expected {piece.text!r} up to here")
@@ -267,7 +267,7 @@ def _next(parts: Sequence[Part], n: int) -> _Next:
     for part in parts[n:]:
         if isinstance(part, Hole):
             return _Next(texts, end=False)
-        if isinstance(part, Text):
+        if isinstance(part, Literal):
             return _Next([*texts, part.text], end=False)
         texts.append(_first(part))
     return _Next(texts, end=True)
@@ -279,7 +279,7 @@ def _previous(parts: Sequence[Part], n: int) -> list[str]:
     for part in reversed(parts[: n + 1]):
         if isinstance(part, Hole):
             return texts
-        if isinstance(part, Text):
+        if isinstance(part, Literal):
             return [*texts, part.text]
         texts.append(_last(part))
     return texts
@@ -288,14 +288,14 @@ def _previous(parts: Sequence[Part], n: int) -> list[str]:
 def _first(part: Optional) -> str:
     """Return the text that decides whether *part* is there, read from the left."""
     text = part.parts[0]
-    assert isinstance(text, Text)
+    assert isinstance(text, Literal)
     return text.text
 
 
 def _last(part: Optional) -> str:
     """Return the text that decides whether *part* is there, read from the right."""
     text = part.parts[-1]
-    assert isinstance(text, Text)
+    assert isinstance(text, Literal)
     return text.text
 
 

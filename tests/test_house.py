@@ -12,12 +12,6 @@ from rooms import LEVELS, MODULES, PACKAGE, PAGE, imports, room_of, with_picture
 LEVEL = {room: number for number, level in enumerate(LEVELS) for room in level}
 ONLY_FOR = {"server": {"cli"}}
 """Rooms that are imported by these alone."""
-NOT_YET_ONE = {
-    "Hole",
-    "RefusedError",
-    "Rule",
-}
-"""Names of classes in ``grammar/`` that stand for two things still; this list may only shrink."""
 NOT_YET_SHORT = {
     "logwatch_monitis.config.private_files",
     "logwatch_monitis.history.reader",
@@ -70,7 +64,7 @@ def test_a_class_name_means_one_thing():
 
     double = {name: places for name, places in where.items() if len(places) > 1}
 
-    assert {*double} == NOT_YET_ONE, double
+    assert {} == double
 
 
 def test_the_package_is_rooms_and_a_few_files():

@@ -16,7 +16,7 @@ from logwatch_monitis.grammar.decoys import Asker, choose_decoys
 from logwatch_monitis.grammar.fast_path import make_lane
 from logwatch_monitis.grammar.literals import Need, choose
 from logwatch_monitis.grammar.pattern_file import FileSource, RuleSource, Sample, read_file
-from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, Rule
+from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, RuleInfo
 from logwatch_monitis.grammar.samples import (
     MACHINE,
     Readable,
@@ -26,8 +26,8 @@ from logwatch_monitis.grammar.samples import (
     readable,
     try_samples,
 )
-from logwatch_monitis.grammar.search_path import Found, Search
-from logwatch_monitis.grammar.tree import Line, Text, required_texts
+from logwatch_monitis.grammar.search_path import FoundFile, PatternFiles
+from logwatch_monitis.grammar.tree import Line, Literal, required_texts
 
 __all__ = ["build"]
 
@@ -38,13 +38,13 @@ _ESCAPE = re.compile(r"\\.{0,3}", re.DOTALL)
 class _File(NamedTuple):
     """A file that was read, and all files of its name; it is the last of them."""
 
-    found: Found
-    versions: Sequence[Found]
+    found: FoundFile
+    versions: Sequence[FoundFile]
     source: FileSource
     rules: list[Readable]
 
 
-def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
+def build(search: PatternFiles, services: Collection[str] | None = None) -> BuiltSet:
     """Return the rules of the files found, only those for *services* unless that is None.
 
     Raises:
@@ -76,7 +76,7 @@ def build(search: Search, services: Collection[str] | None = None) -> BuiltSet:
     )
 
 
-def _read(versions: Sequence[Found], problems: list[Problem]) -> Iterator[_File]:
+def _read(versions: Sequence[FoundFile], problems: list[Problem]) -> Iterator[_File]:
     """Yield the file in force; none if it cannot be read at all."""
     found = versions[-1]
     try:
@@ -101,7 +101,7 @@ def _echoes(files: Iterable[_File]) -> Iterator[str]:
             yield from _masked_services(file.versions)
 
 
-def _masked_services(versions: Sequence[Found]) -> Iterator[str]:
+def _masked_services(versions: Sequence[FoundFile]) -> Iterator[str]:
     for found in reversed(versions[:-1]):
         try:
             source = read_file(found.data, found.path)
@@ -169,7 +169,7 @@ def _starts(rule: RuleSource) -> tuple[str, ...]:
     if rule.json:
         return (rule.json.prefix,)
     first = [pattern.line.parts[0] for pattern in rule.lines]
-    texts = [part.text for part in first if isinstance(part, Text)]
+    texts = [part.text for part in first if isinstance(part, Literal)]
     return tuple(dict.fromkeys(texts)) if len(texts) == len(first) else ()
 
 
@@ -207,7 +207,7 @@ def _tried(rule: Readable, programs: Collection[str]) -> Iterator[Line]:
     if not rule.source.programs or set(rule.source.programs) & set(programs):
         yield from rule.tree.lines
         if rule.source.json:
-            yield Line((Text(rule.source.json.prefix),))
+            yield Line((Literal(rule.source.json.prefix),))
 
 
 def _asker(file: _File, rule: Readable) -> Asker:
@@ -229,7 +229,7 @@ def _searchable(line: Line) -> tuple[str, ...]:
     notation is left out.
     """
     first = line.parts[0]
-    head = first.text if isinstance(first, Text) else ""
+    head = first.text if isinstance(first, Literal) else ""
     texts = (t if t == head else _HEX_START.sub("", t) for t in required_texts(line))
     return tuple(piece for text in texts for piece in _ESCAPE.split(text) if piece)
 
@@ -251,8 +251,8 @@ def _summary(file: _File) -> PatternFile:
     )
 
 
-def _rule_summary(rule: RuleSource) -> Rule:
-    return Rule(
+def _rule_summary(rule: RuleSource) -> RuleInfo:
+    return RuleInfo(
         name=rule.name,
         line_number=rule.place.line,
         programs=rule.programs,

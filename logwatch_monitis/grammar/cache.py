@@ -20,9 +20,9 @@ from logwatch_monitis.config.paths import cache_directory
 from logwatch_monitis.config.private_files import make_directory, write_file
 from logwatch_monitis.errors import Problem, StateError
 from logwatch_monitis.grammar.matcher import LinePlan, RulePlan
-from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, Rule
-from logwatch_monitis.grammar.search_path import Search
-from logwatch_monitis.grammar.trusted_file import RefusedError, read_safely
+from logwatch_monitis.grammar.ruleset import BuiltRule, BuiltSet, Lane, PatternFile, RuleInfo
+from logwatch_monitis.grammar.search_path import PatternFiles
+from logwatch_monitis.grammar.trusted_file import UntrustedFileError, read_safely
 from logwatch_monitis.login import blake2b
 
 __all__ = ["load", "own_directory", "save"]
@@ -43,18 +43,20 @@ def own_directory() -> Path | None:
     return None
 
 
-def load(search: Search, services: Collection[str] | None, directory: Path) -> BuiltSet | None:
+def load(
+    search: PatternFiles, services: Collection[str] | None, directory: Path
+) -> BuiltSet | None:
     """Return the rules kept for just these files and this program; else None."""
     try:
         data = read_safely(directory / _name(services), limit=_LIMIT)
-    except RefusedError:
+    except UntrustedFileError:
         return None
     seal, body = data[:_SEAL], data[_SEAL:]
     return _unpack(json.loads(body)) if seal == _seal(body, search, services) else None
 
 
 def save(
-    built: BuiltSet, search: Search, services: Collection[str] | None, directory: Path
+    built: BuiltSet, search: PatternFiles, services: Collection[str] | None, directory: Path
 ) -> None:
     """Keep *built* for the next start, if the directory can be used."""
     body = json.dumps(_pack(built)).encode()
@@ -86,7 +88,7 @@ def _program() -> tuple[Any, ...]:
     return VERSION, _own_modules()
 
 
-def _seal(body: bytes, search: Search, services: Collection[str] | None) -> bytes:
+def _seal(body: bytes, search: PatternFiles, services: Collection[str] | None) -> bytes:
     """Return a hash of *body* and of all that built rules depend on."""
     wanted = sorted(services) if services is not None else None
     files = [tuple(found) for versions in search.versions.values() for found in versions]
@@ -119,7 +121,7 @@ def _unpack(data: dict[str, Any]) -> BuiltSet:
     return BuiltSet(
         rules=tuple(map(_rule, data["rules"])),
         files=tuple(
-            PatternFile._make((*f[:-1], tuple(map(Rule._make, f[-1])))) for f in data["files"]
+            PatternFile._make((*f[:-1], tuple(map(RuleInfo._make, f[-1])))) for f in data["files"]
         ),
         lanes=tuple(map(Lane._make, data["lanes"])),
         services=None if data["services"] is None else frozenset(data["services"]),

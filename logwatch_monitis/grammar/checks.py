@@ -17,10 +17,10 @@ from logwatch_monitis.grammar.tree import (
     Fault,
     Hole,
     Line,
+    Literal,
     Optional,
     Part,
     Piece,
-    Text,
     is_rest,
     required_texts,
     telling,
@@ -167,7 +167,7 @@ def _rest_last(line: Line) -> Iterator[Fault]:
 def _beginnings(parts: Sequence[Part]) -> Iterator[Fault]:
     """Yield the optional parts that begin with a hole."""
     for part in parts:
-        if isinstance(part, Optional) and not isinstance(part.parts[0], Text):
+        if isinstance(part, Optional) and not isinstance(part.parts[0], Literal):
             hint = "put the text first that tells that it is there"
             yield _fault(part, "an optional part begins with text", hint)
 
@@ -175,7 +175,7 @@ def _beginnings(parts: Sequence[Part]) -> Iterator[Fault]:
 def _endings(right: Sequence[Part]) -> Iterator[Fault]:
     """Yield the optional parts right of the rest that end with a hole."""
     for part in right:
-        if isinstance(part, Optional) and not isinstance(part.parts[-1], Text):
+        if isinstance(part, Optional) and not isinstance(part.parts[-1], Literal):
             hint = "it is read from the right: put the text last that tells that it is there"
             yield _fault(part, "after a rest an optional part ends with text", hint)
 
@@ -213,7 +213,7 @@ def _chains(parts: Sequence[Part], *, mirrored: bool) -> Iterator[list[tuple[str
         piece = part
         if isinstance(part, Optional):
             piece = part.parts[-1 if mirrored else 0]
-        if isinstance(piece, Text):
+        if isinstance(piece, Literal):
             chain.append((piece.text, part))
         if not isinstance(part, Optional):
             yield chain

@@ -22,7 +22,15 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from logwatch_monitis.grammar.literals import Need, is_everyday
-from logwatch_monitis.grammar.tree import BLANKS, Hole, Line, Optional, Rule, Text, required_texts
+from logwatch_monitis.grammar.tree import (
+    BLANKS,
+    Hole,
+    Line,
+    Literal,
+    Optional,
+    ParsedRule,
+    required_texts,
+)
 
 __all__ = ["Asker", "choose_decoys"]
 
@@ -37,13 +45,13 @@ class Asker(NamedTuple):
         remaining: it speaks for the PAM services that no file names.
     """
 
-    tree: Rule
+    tree: ParsedRule
     need: Need
     programs: tuple[str, ...]
     remaining: bool
 
 
-class _Opening(NamedTuple):
+class _MessageStart(NamedTuple):
     """What a message begins with up to a literal: text, one word for a PAM service, text."""
 
     head: str
@@ -99,15 +107,15 @@ def _lines(asker: Asker, literal: str) -> Iterator[Line]:
             yield line
 
 
-def _opening(line: Line, literal: str) -> _Opening | None:
+def _opening(line: Line, literal: str) -> _MessageStart | None:
     """Return how *line* begins up to the literal, if a word that names the service is all."""
     if sum(literal in text for text in required_texts(line)) != 1:
         return None
     match line.parts:
-        case (Text(text=head), Hole(name="service", kind="word"), Text(text=tail), *_):
+        case (Literal(text=head), Hole(name="service", kind="word"), Literal(text=tail), *_):
             place = tail.find(literal)
             if place >= 0 and not set(head) & set(BLANKS):
-                return _Opening(head, tail[: place + len(literal)])
+                return _MessageStart(head, tail[: place + len(literal)])
     return None
 
 
@@ -118,7 +126,7 @@ def _excepted(askers: Sequence[Asker]) -> Iterator[str]:
                 yield from hole.choices
 
 
-def _refuses(asker: Asker, opening: _Opening, service: str, echoes: Collection[str]) -> bool:
+def _refuses(asker: Asker, opening: _MessageStart, service: str, echoes: Collection[str]) -> bool:
     """Say whether no message with this opening is a login to the rule."""
     text = opening.of(service)
     at = len(opening.head)
@@ -132,7 +140,12 @@ def _refuses(asker: Asker, opening: _Opening, service: str, echoes: Collection[s
 def _excepts(line: Line, text: str, at: int, service: str) -> bool:
     """Say whether an ``except`` line of the form text, choice, text, rest takes such messages."""
     match line.parts:
-        case (Text(text=head), Hole(kind="choice") as word, Text(text=tail), Hole(kind="rest")):
+        case (
+            Literal(text=head),
+            Hole(kind="choice") as word,
+            Literal(text=tail),
+            Hole(kind="rest"),
+        ):
             place = text.find(tail, at)
             return head == text[:at] and service in word.choices and place == at + len(service)
     return False
@@ -141,7 +154,7 @@ def _excepts(line: Line, text: str, at: int, service: str) -> bool:
 def _begins(line: Line, literal: str) -> bool:
     """Say whether a message begins with the literal, but for optional text."""
     for part in line.parts:
-        if isinstance(part, Text):
+        if isinstance(part, Literal):
             return part.text.startswith(literal)
         if not isinstance(part, Optional) or len(part.parts) > 1:
             return False
@@ -155,7 +168,7 @@ def _is_no_header(asker: Asker, before: str) -> bool:
     """
     token = before.rsplit(maxsplit=1)[-1]
     optional = [p for line in asker.tree.lines for p in line.parts if isinstance(p, Optional)]
-    texts = [part.parts[0].text for part in optional if isinstance(part.parts[0], Text)]
+    texts = [part.parts[0].text for part in optional if isinstance(part.parts[0], Literal)]
     return (
         bool(asker.programs)
         and token.endswith("):")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from logwatch_monitis.errors import DocumentError, UsageError
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.field_types import is_host, is_ip, is_word, without_mapping
-from logwatch_monitis.grammar.search_path import Found, Search
+from logwatch_monitis.grammar.search_path import FoundFile, PatternFiles
 
 __all__ = ["draft"]
 
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"(?<![\w.-])\d{1,20}(?![\w.-])")
 _TOKEN = re.compile(r"(?<![^\s=:,(\[])(?=\S*\d)(?=\S*[A-Za-z])[\w+/=-]{12,}(?![^\s,)\];])")
 
 
-class _Hole(NamedTuple):
+class _DraftHole(NamedTuple):
     start: int
     end: int
     text: str
@@ -54,50 +54,50 @@ def draft(name: str, message: str, *, program: str, user: str | None = None) -> 
     return text
 
 
-def _holes(message: str, user: str) -> Iterator[_Hole]:
+def _holes(message: str, user: str) -> Iterator[_DraftHole]:
     """Yield the holes; what comes first has the better claim to its place."""
-    taken: list[_Hole] = []
+    taken: list[_DraftHole] = []
     for hole in _claims(message, user):
         if all(hole.end <= other.start or hole.start >= other.end for other in taken):
             taken.append(hole)
     yield from taken
 
 
-def _claims(message: str, user: str) -> Iterator[_Hole]:
+def _claims(message: str, user: str) -> Iterator[_DraftHole]:
     yield _user(message, user)
     yield from _hosts(message)
     for found in list(_PORT.finditer(message))[:1]:
-        yield _Hole(*found.span(1), "{port:int}")
+        yield _DraftHole(*found.span(1), "{port:int}")
     for found in _QUOTED.finditer(message):
-        yield _Hole(*found.span(found.lastindex or 0), "{:inside}")
-    yield from (_Hole(*found.span(), "{:int}") for found in _NUMBER.finditer(message))
-    yield from (_Hole(*found.span(), "{}") for found in _TOKEN.finditer(message))
+        yield _DraftHole(*found.span(found.lastindex or 0), "{:inside}")
+    yield from (_DraftHole(*found.span(), "{:int}") for found in _NUMBER.finditer(message))
+    yield from (_DraftHole(*found.span(), "{}") for found in _TOKEN.finditer(message))
 
 
-def _user(message: str, user: str) -> _Hole:
+def _user(message: str, user: str) -> _DraftHole:
     found = re.search(rf"(?<!\w){re.escape(user)}(?!\w)", message)
     if not found:
         raise UsageError(f"'{user}' does not stand in the line", "write it as the line has it")
     start, end = found.span()
     quotes = (message[start - 1 : start], message[end : end + 1])
     if quotes in {('"', '"'), ("'", "'"), ("<", ">"), ("[", "]")}:
-        return _Hole(start, end, "{user:inside}")
-    return _Hole(start, end, "{user}" if is_word(user) else "{user:text}")
+        return _DraftHole(start, end, "{user:inside}")
+    return _DraftHole(start, end, "{user}" if is_word(user) else "{user:text}")
 
 
-def _hosts(message: str) -> Iterator[_Hole]:
+def _hosts(message: str) -> Iterator[_DraftHole]:
     """Yield the addresses, the first as host; without any, a host name behind «from»."""
     spans = [f.span() for f in _ADDRESS.finditer(message) if is_ip(f[0])]
     if not spans:
         names = _AFTER_FROM.finditer(message)
         found = next((f for f in names if "." in f[1].rstrip(".") and is_host(f[1])), None)
         if found:
-            yield _Hole(*found.span(1), "{host:host}")
+            yield _DraftHole(*found.span(1), "{host:host}")
     for number, span in enumerate(spans):
-        yield _Hole(*span, "{:ip}" if number else "{host:ip}")
+        yield _DraftHole(*span, "{:ip}" if number else "{host:ip}")
 
 
-def _line(message: str, holes: Iterable[_Hole]) -> str:
+def _line(message: str, holes: Iterable[_DraftHole]) -> str:
     parts, end = [], 0
     for hole in holes:
         parts += [_literal(message[end : hole.start]), hole.text]
@@ -140,9 +140,9 @@ def _quoted(text: str) -> str:
 
 def _check(name: str, text: str) -> None:
     """Load the draft as any pattern file is loaded."""
-    found = Found(f"{name}.yaml", f"{name}.yaml", text.encode())
+    found = FoundFile(f"{name}.yaml", f"{name}.yaml", text.encode())
     try:
-        build(Search({found.name: [found]}, []))
+        build(PatternFiles({found.name: [found]}, []))
     except DocumentError as error:
         problem = error.problems[0]
         reason = f"{problem.message}: {problem.hint}" if problem.hint else problem.message

@@ -9,12 +9,12 @@ from logwatch_monitis.grammar.json_matcher import JsonReader
 from logwatch_monitis.grammar.matcher import LinePlan
 from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line
-from logwatch_monitis.grammar.ruleset import Match, PatternFile, Rule, RuleSet
+from logwatch_monitis.grammar.ruleset import Match, PatternFile, RuleInfo, RuleSet
 from logwatch_monitis.grammar.trace import Miss, spans, trace
 from logwatch_monitis.grammar.tree import MAX_MESSAGE
 from logwatch_monitis.text import in_place
 
-__all__ = ["Explanation", "Span", "explain"]
+__all__ = ["Explanation", "FieldSpan", "explain"]
 
 
 _PARTS = {
@@ -25,7 +25,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FieldSpan:
     """A field and where its value stands in the message: from *start* up to *end*, from 0."""
 
     name: str
@@ -56,7 +56,7 @@ class Explanation:
     path: str = ""
     line_number: int = 0
     pattern: str = ""
-    spans: tuple[Span, ...] = field(default=())
+    spans: tuple[FieldSpan, ...] = field(default=())
     miss: Miss | None = None
 
     def excerpt(self) -> str:
@@ -77,7 +77,7 @@ class _Candidate:
     """A rule that may read the message, and its file."""
 
     file: PatternFile
-    rule: Rule
+    rule: RuleInfo
 
     @property
     def name(self) -> str:
@@ -122,7 +122,7 @@ def _taken(message: str, match: Match, part: str, candidates: Sequence[_Candidat
         found = spans(_plan(line), message)
         if "user" in found or ("user" in candidate.rule.defaults and found):
             places = tuple(
-                Span(name, message[start:end], start, end)
+                FieldSpan(name, message[start:end], start, end)
                 for name, (start, end) in sorted(found.items(), key=lambda item: item[1])
             )
             return candidate.told(message, known, reason, pattern=line.strip(), spans=places)

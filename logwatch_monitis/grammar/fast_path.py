@@ -28,10 +28,10 @@ from logwatch_monitis.grammar.tree import (
     MEANINGS,
     Hole,
     Line,
+    Literal,
     Next,
     Optional,
     Part,
-    Text,
     first_text,
     following,
     required_texts,
@@ -138,7 +138,7 @@ def _head(parts: Sequence[Part]) -> tuple[str, str]:
     A choice is cut at the text behind it, so its word and this text must stand there.
     """
     match parts:
-        case (Text(text=head), Hole(kind="choice") as hole, Text(text=tail), *_):
+        case (Literal(text=head), Hole(kind="choice") as hole, Literal(text=tail), *_):
             words = "|".join(map(re.escape, hole.choices))
             return head, f"(?:{words}){re.escape(tail)}"
     return _first_text(parts), ""
@@ -159,7 +159,7 @@ def _parts(parts: Sequence[Part], behind: Next) -> Iterator[str]:
     """Yield the expression of each part; *behind* is NEXT of the place behind the last one."""
     for index, part in enumerate(parts):
         after = following(parts[index + 1 :], behind)
-        if isinstance(part, Text):
+        if isinstance(part, Literal):
             yield _text(part)
         elif isinstance(part, Optional):
             yield _optional(part, after)
@@ -167,7 +167,7 @@ def _parts(parts: Sequence[Part], behind: Next) -> Iterator[str]:
             yield _hole(part, after, last=index == len(parts) - 1 and behind == END)
 
 
-def _text(part: Text) -> str:
+def _text(part: Literal) -> str:
     if not (part.text.isascii() and part.text.isprintable()):
         raise _NoLaneError
     return re.escape(part.text)

@@ -21,7 +21,7 @@ MAX_DEPTH = 16
 _string = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL)
 
 
-class _RefusedError(Exception):
+class _NoMatchError(Exception):
     """Raised inside this module where a message is not what the rule describes."""
 
 
@@ -61,7 +61,7 @@ class JsonReader:
             return self._taken(_parse(message, start))
         except json.JSONDecodeError as error:
             return Miss(start + error.pos, 1, f"this is no JSON: {error.msg.lower()}")
-        except _RefusedError as error:
+        except _NoMatchError as error:
             return Miss(start, max(len(message) - start, 1), str(error))
 
     def _taken(self, value: Any) -> dict[str, str]:
@@ -73,7 +73,7 @@ class JsonReader:
         for step in self.at.split("."):
             value = value.get(step) if isinstance(value, dict) else None
         if not isinstance(value, dict):
-            raise _RefusedError(f"no object '{self.at}' here")
+            raise _NoMatchError(f"no object '{self.at}' here")
         return {
             name: _checked(name, member, value[member])
             for name, member in self.take.items()
@@ -90,9 +90,9 @@ def _parse(message: str, start: int) -> Any:
     """
     text = message[start:]
     if len(message) > MAX_MESSAGE:
-        raise _RefusedError(f"longer than {MAX_MESSAGE} characters")
+        raise _NoMatchError(f"longer than {MAX_MESSAGE} characters")
     if _too_deep(text):
-        raise _RefusedError(f"nested more than {MAX_DEPTH} deep")
+        raise _NoMatchError(f"nested more than {MAX_DEPTH} deep")
     return json.loads(
         text,
         object_pairs_hook=_members,
@@ -123,7 +123,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise _RefusedError(f"the member {name!r} stands there twice")
+            raise _NoMatchError(f"the member {name!r} stands there twice")
         members[name] = value
     return members
 
@@ -134,7 +134,7 @@ def _no_number(name: str) -> Any:
     Raises:
         _RefusedError: always.
     """
-    raise _RefusedError(f"{name} is no JSON")
+    raise _NoMatchError(f"{name} is no JSON")
 
 
 def _checked(name: str, member: str, value: Any) -> str:
@@ -144,10 +144,10 @@ def _checked(name: str, member: str, value: Any) -> str:
         _RefusedError: it is neither text nor a number, or no user, or no host.
     """
     if not isinstance(value, str):
-        raise _RefusedError(f"{member!r} is neither text nor a number")
+        raise _NoMatchError(f"{member!r} is neither text nor a number")
     text = value.encode("utf-8", "backslashreplace").decode()
     if name == "host" and not is_host(text):
-        raise _RefusedError(f"{member!r} is no address and no host name")
+        raise _NoMatchError(f"{member!r} is no address and no host name")
     if name == "user" and not is_user(text):
-        raise _RefusedError(f"{member!r} is blank")
+        raise _NoMatchError(f"{member!r} is blank")
     return text

@@ -23,9 +23,9 @@ from logwatch_monitis.grammar.tree import (
     Fault,
     Hole,
     Line,
+    Literal,
     NotationError,
     Optional,
-    Text,
 )
 
 __all__ = ["parse_line"]
@@ -82,9 +82,9 @@ def _at(element: pp.ParserElement, build: Any) -> pp.ParserElement:
     return located.set_parse_action(lambda t: [build(list(t[1]), t[0] + 1, t[2] - t[0])])
 
 
-def _text(tokens: list[str], column: int, length: int) -> Text:
+def _text(tokens: list[str], column: int, length: int) -> Literal:
     """Return the characters that a literal stands for."""
-    return Text(tokens[0].replace("{{", "{").replace("}}", "}"), column, length)
+    return Literal(tokens[0].replace("{{", "{").replace("}}", "}"), column, length)
 
 
 def _hole(tokens: list[Any], column: int, length: int) -> Hole | Fault:

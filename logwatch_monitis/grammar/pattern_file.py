@@ -22,7 +22,7 @@ from logwatch_monitis.grammar.checks import (
 )
 from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.tree import Fault, Line, NotationError
-from logwatch_monitis.grammar.tree import Text as TextPart
+from logwatch_monitis.grammar.tree import Literal as TextPart
 
 __all__ = [
     "ANY",
@@ -125,7 +125,7 @@ def read_file(data: bytes, path: str) -> FileSource:
     return _FileReader(document).file()
 
 
-class _Reader:
+class _NodeReader:
     """What files and rules have in common; every problem goes into the document."""
 
     def __init__(self, document: Document) -> None:
@@ -173,7 +173,7 @@ class _Reader:
             self._doc.problem(place, fault.message, fault.hint)
 
 
-class _FileReader(_Reader):
+class _FileReader(_NodeReader):
     """Reads the keys of one file."""
 
     def file(self) -> FileSource:
@@ -231,7 +231,7 @@ class _FileReader(_Reader):
                     self._doc.problem(rule.place, message, "a rule of either kind needs the other")
 
 
-class _RuleReader(_Reader):
+class _RuleReader(_NodeReader):
     """Reads the keys of one rule."""
 
     def __init__(self, document: Document, node: Node) -> None:

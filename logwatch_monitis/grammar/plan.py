@@ -10,12 +10,12 @@ from logwatch_monitis.grammar.tree import (
     END,
     Hole,
     Line,
+    Literal,
     Next,
     Optional,
+    ParsedRule,
     Part,
     Piece,
-    Rule,
-    Text,
     first_text,
     following,
     is_rest,
@@ -26,7 +26,7 @@ from logwatch_monitis.grammar.tree import (
 __all__ = ["plan_line", "plan_rule"]
 
 
-def plan_rule(rule: Rule) -> RulePlan:
+def plan_rule(rule: ParsedRule) -> RulePlan:
     """Return the plan of *rule*, whose lines must have passed the static rules."""
     lines = tuple(plan_line(line, rule.defaults) for line in rule.lines)
     return RulePlan(lines, tuple(map(plan_line, rule.excepts)))
@@ -55,7 +55,7 @@ def _steps(parts: Sequence[Part], behind: Next = END) -> tuple[Step, ...]:
         elif isinstance(part, Hole):
             # Where only text can follow, finding it is reading it.
             taken = next(iter(parts[n + 1 :]), None) if part.kind != "inside" else None
-            length = len(after.fixed) if isinstance(taken, Text) else 0
+            length = len(after.fixed) if isinstance(taken, Literal) else 0
             texts = after.fixed, after.optional
             steps.append((part.kind, _check(part), part.name, part.choices, *texts, length, ()))
         elif part is not taken:
@@ -87,7 +87,7 @@ def _mirrored(part: Part) -> Part:
 
 
 def _mirrored_piece(piece: Piece) -> Piece:
-    return Text(piece.text[::-1]) if isinstance(piece, Text) else piece
+    return Literal(piece.text[::-1]) if isinstance(piece, Literal) else piece
 
 
 def _certain(steps: Sequence[Step]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from logwatch_monitis.errors import Problem
 from logwatch_monitis.grammar.matcher import Found, Matcher, RulePlan, RuleReader
 
-__all__ = ["BuiltRule", "BuiltSet", "Lane", "Match", "PatternFile", "Rule", "RuleSet"]
+__all__ = ["BuiltRule", "BuiltSet", "Lane", "Match", "PatternFile", "RuleInfo", "RuleSet"]
 
 Json = tuple[str, str, dict[str, str]]
 
@@ -36,7 +36,7 @@ class Match(NamedTuple):
     fields: dict[str, str]
 
 
-class Rule(NamedTuple):
+class RuleInfo(NamedTuple):
     """A rule as its file has it, in text; *programs* is empty for any program."""
 
     name: str
@@ -69,7 +69,7 @@ class PatternFile(NamedTuple):
     pam: tuple[str, ...] | None
     state: str
     replaces: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[RuleInfo, ...]
 
 
 class BuiltRule(NamedTuple):
@@ -146,17 +146,17 @@ class BuiltSet(NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-class _Entry(NamedTuple):
+class _CompiledRule(NamedTuple):
     built: BuiltRule
     read: RuleReader
 
 
-class _Shelf:
+class _ProgramRules:
     """The rules for one program, and the beginnings that let most messages pass untried."""
 
     __slots__ = ("entries", "starts")
 
-    def __init__(self, entries: Iterable[_Entry]) -> None:
+    def __init__(self, entries: Iterable[_CompiledRule]) -> None:
         self.entries = tuple(entries)
         known = all(entry.built.starts for entry in self.entries)
         self.starts = tuple({s for e in self.entries for s in e.built.starts}) if known else ("",)
@@ -189,16 +189,18 @@ class RuleSet:
         self.programs = frozenset(name for rule in built.rules for name in rule.programs)
         self.warnings = built.warnings
         self._echoes = built.echoes
-        entries = [_Entry(rule, _reader(rule)) for rule in built.rules]
+        entries = [_CompiledRule(rule, _reader(rule)) for rule in built.rules]
         syslog = [entry for entry in entries if "syslog" in entry.built.headers]
-        self._any = _Shelf(entry for entry in syslog if not entry.built.programs)
+        self._any = _ProgramRules(entry for entry in syslog if not entry.built.programs)
         self._shelves = {
-            name: _Shelf(e for e in syslog if name in e.built.programs or not e.built.programs)
+            name: _ProgramRules(
+                e for e in syslog if name in e.built.programs or not e.built.programs
+            )
             for name in self.programs
         }
         forms = {form for rule in built.rules for form in rule.headers} - {"syslog"}
         self._forms = {
-            form: _Shelf(e for e in entries if form in e.built.headers) for form in forms
+            form: _ProgramRules(e for e in entries if form in e.built.headers) for form in forms
         }
 
     def match(self, program: str, message: str, machine: str, form: str = "syslog") -> Match | None:
@@ -235,7 +237,7 @@ class RuleSet:
         return None
 
 
-_EMPTY = _Shelf(())
+_EMPTY = _ProgramRules(())
 
 
 def _reader(rule: BuiltRule) -> RuleReader:

@@ -14,7 +14,7 @@ from logwatch_monitis.grammar.matcher import Matcher, RulePlan, RuleReader
 from logwatch_monitis.grammar.pattern_file import ANY, FileSource, Pattern, RuleSource, Sample
 from logwatch_monitis.grammar.plan import plan_rule
 from logwatch_monitis.grammar.trace import Miss, trace
-from logwatch_monitis.grammar.tree import Rule
+from logwatch_monitis.grammar.tree import ParsedRule
 
 __all__ = ["MACHINE", "Readable", "Said", "answer", "message_of", "readable", "try_samples"]
 
@@ -32,7 +32,7 @@ class Readable(NamedTuple):
 
     source: RuleSource
     read: RuleReader
-    tree: Rule
+    tree: ParsedRule
     matcher: Matcher
 
 
@@ -40,7 +40,7 @@ def readable(rule: RuleSource) -> Readable:
     """Return *rule* ready to read."""
     lines = tuple(pattern.line for pattern in rule.lines)
     excepts = tuple(pattern.line for pattern in rule.excepts)
-    tree = Rule(lines, excepts, rule.defaults)
+    tree = ParsedRule(lines, excepts, rule.defaults)
     matcher = Matcher(plan_rule(tree))
     if rule.json:
         reader = JsonReader(rule.json.prefix, rule.json.at, rule.json.take, rule.defaults)

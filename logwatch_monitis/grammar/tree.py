@@ -22,13 +22,13 @@ __all__ = [
     "Fault",
     "Hole",
     "Line",
+    "Literal",
     "Next",
     "NotationError",
     "Optional",
+    "ParsedRule",
     "Part",
     "Piece",
-    "Rule",
-    "Text",
     "first_text",
     "following",
     "is_rest",
@@ -51,7 +51,7 @@ RESERVED = ("machine", "program", "pid", "time", "line", "id", "rule")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Literal:
     """Characters that must stand in the message as they are; never empty.
 
     ``length`` counts characters of the notation, where ``{{`` stands for one brace.
@@ -76,7 +76,7 @@ class Hole:
     length: int = field(default=1, compare=False)
 
 
-Piece = Text | Hole
+Piece = Literal | Hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Optional:
     length: int = field(default=1, compare=False)
 
 
-Part = Text | Hole | Optional
+Part = Literal | Hole | Optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def following(parts: Sequence[Part], behind: Next = END) -> Next:
 def first_text(part: Part) -> str:
     """Return the text that *part* begins with, empty for a hole."""
     first = part.parts[0] if isinstance(part, Optional) else part
-    return first.text if isinstance(first, Text) else ""
+    return first.text if isinstance(first, Literal) else ""
 
 
 def is_rest(part: Part) -> bool:
@@ -151,7 +151,7 @@ def is_rest(part: Part) -> bool:
 
 def required_texts(line: Line) -> tuple[str, ...]:
     """Return the texts outside optional parts: every message the line matches holds them all."""
-    return tuple(part.text for part in line.parts if isinstance(part, Text))
+    return tuple(part.text for part in line.parts if isinstance(part, Literal))
 
 
 def telling(text: str) -> bool:
@@ -160,7 +160,7 @@ def telling(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ParsedRule:
     """What one rule matches with: its lines, the lines that refuse, and the ``set:`` defaults.
 
     A default is a constant, or exactly ``{machine}`` or ``{program}``.

@@ -16,7 +16,7 @@ from logwatch_monitis.errors import Problem
 
 __all__ = [
     "MAX_FILE",
-    "RefusedError",
+    "UntrustedFileError",
     "directory_fault",
     "owner_fault",
     "read_safely",
@@ -28,7 +28,7 @@ MAX_FILE = 256 * 1024
 _NULL = os.makedev(1, 3)
 
 
-class RefusedError(Exception):
+class UntrustedFileError(Exception):
     """Raised for a file that is not to be trusted or cannot be read."""
 
     def __init__(self, path: str, message: str, hint: str = "") -> None:
@@ -48,7 +48,7 @@ def read_safely(path: Path, *, trusted: bool = False, limit: int = MAX_FILE) -> 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
-        raise RefusedError(str(path), f"cannot be opened: {error.strerror}") from None
+        raise UntrustedFileError(str(path), f"cannot be opened: {error.strerror}") from None
     try:
         return _read(descriptor, path, trusted=trusted, limit=limit)
     finally:
@@ -61,7 +61,7 @@ def _read(descriptor: int, path: Path, *, trusted: bool, limit: int) -> bytes:
         return b""
     fault = _file_fault(status, limit) or ("" if trusted else owner_fault(status))
     if fault:
-        raise RefusedError(str(path), fault, _hint(fault))
+        raise UntrustedFileError(str(path), fault, _hint(fault))
     if not trusted:
         _check_above(path)
     with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -112,7 +112,7 @@ def _check_above(path: Path) -> None:
         except OSError as error:
             fault = f"its directory {directory} cannot be looked at: {error.strerror}"
         if fault:
-            raise RefusedError(str(path), fault, _hint(fault))
+            raise UntrustedFileError(str(path), fault, _hint(fault))
 
 
 def _directories(path: Path) -> Iterator[Path]:

@@ -8,12 +8,14 @@ from logwatch_monitis.errors import UsageError
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.draft import draft
 from logwatch_monitis.grammar.ruleset import RuleSet
-from logwatch_monitis.grammar.search_path import Found, Search
+from logwatch_monitis.grammar.search_path import FoundFile, PatternFiles
 
 
 def rules(text):
     """Return the rules of one pattern file."""
-    return RuleSet(build(Search({"f": [Found("door.yaml", "door.yaml", text.encode())]}, [])))
+    return RuleSet(
+        build(PatternFiles({"f": [FoundFile("door.yaml", "door.yaml", text.encode())]}, []))
+    )
 
 
 def line(message, user, program="doord"):

@@ -13,7 +13,7 @@ from logwatch_monitis.grammar.matcher import EVERYDAY, Matcher
 from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line, plan_rule
 from logwatch_monitis.grammar.trace import spans, trace
-from logwatch_monitis.grammar.tree import MAX_MESSAGE, Rule
+from logwatch_monitis.grammar.tree import MAX_MESSAGE, ParsedRule
 
 
 def matcher(rule):
@@ -88,7 +88,7 @@ def test_no_long_message_is_searched_more_often_than_the_static_cost_says(rule, 
 
 def test_a_message_over_the_limit_is_not_tried():
     """65,536 characters may match, one more may not; the oracle agrees."""
-    rule = Rule((parse_line("abc {r:rest}"),), (), {"user": "u", "host": "h"})
+    rule = ParsedRule((parse_line("abc {r:rest}"),), (), {"user": "u", "host": "h"})
     longest = "abc " + "x" * (MAX_MESSAGE - 4)
     match = matcher(rule).match
 
@@ -100,7 +100,7 @@ def test_a_message_over_the_limit_is_not_tried():
 def test_fields_that_may_be_absent_come_last():
     """Defaults come first, then what the line always gives, in the order of reading."""
     line = parse_line("abc {user}{? {late}}, {b}, {r:rest} on {c}")
-    rule = Rule((line,), (), {"host": "h", "c": "d", "a": "x"})
+    rule = ParsedRule((line,), (), {"host": "h", "c": "d", "a": "x"})
 
     *_, fields = matcher(rule).match("abc u 1, 2, 3 on 4", "m", "p")
 

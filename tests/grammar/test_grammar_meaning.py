@@ -9,7 +9,7 @@ from logwatch_monitis.grammar.matcher import Matcher
 from logwatch_monitis.grammar.parser import parse_line
 from logwatch_monitis.grammar.plan import plan_line, plan_rule
 from logwatch_monitis.grammar.trace import trace
-from logwatch_monitis.grammar.tree import Rule
+from logwatch_monitis.grammar.tree import ParsedRule
 
 SUDO = "on {tty}{? ; CHROOT={c:text}} ; PWD={d:rest}"
 LOGIN = "BY {user:text}{? FROM {host:host}}"
@@ -20,7 +20,7 @@ def rule(lines, excepts=(), **defaults):
     """Return a rule of lines in the notation, checked."""
     trees = [tuple(map(parse_line, block)) for block in (lines, excepts)]
     assert not [fault for block in trees for line in block for fault in check(line)]
-    return Rule(*trees, defaults)
+    return ParsedRule(*trees, defaults)
 
 
 def answer(rule, message):
@@ -110,7 +110,7 @@ def test_what_a_line_takes_from_a_message(line, message, values):
     assert check(tree) == []
 
     assert values == match_line(tree, message)
-    found = Matcher(plan_rule(Rule((tree,), (), {"user": "u", "host": "h"}))).match(
+    found = Matcher(plan_rule(ParsedRule((tree,), (), {"user": "u", "host": "h"}))).match(
         message, "m", "p"
     )
     assert (values is not None) == (found is not None)

@@ -5,7 +5,7 @@ from grammar_lines import lines, speaks
 from hypothesis import given
 
 from logwatch_monitis.grammar.parser import parse_line
-from logwatch_monitis.grammar.tree import Hole, NotationError, Optional, Text, unparse
+from logwatch_monitis.grammar.tree import Hole, Literal, NotationError, Optional, unparse
 
 TWICE = "for a brace of the log line write it twice"
 TWO = "at least two words, a | between each"
@@ -104,14 +104,14 @@ def test_parts_know_where_they_stand():
 @pytest.mark.parametrize(
     ("source", "parts"),
     [
-        ("{?a}}}", (Optional((Text("a}"),)),)),
-        ("{?a{b}}", (Optional((Text("a"), Hole("b"))),)),
-        ("{?a{b}}}}", (Optional((Text("a"), Hole("b"), Text("}"))),)),
-        ("{{{a}}}", (Text("{"), Hole("a"), Text("}"))),
+        ("{?a}}}", (Optional((Literal("a}"),)),)),
+        ("{?a{b}}", (Optional((Literal("a"), Hole("b"))),)),
+        ("{?a{b}}}}", (Optional((Literal("a"), Hole("b"), Literal("}"))),)),
+        ("{{{a}}}", (Literal("{"), Hole("a"), Literal("}"))),
         ("{:;|:}", (Hole("", "choice", (";", ":")),)),
         ("{a:b:c|d}", (Hole("a", "choice", ("b:c", "d")),)),
         ("{}{:int}", (Hole(), Hole("", "int"))),
-        ("\ta\tb \r", (Text("a\tb"),)),
+        ("\ta\tb \r", (Literal("a\tb"),)),
     ],
 )
 def test_braces_and_blanks(source, parts):

@@ -22,7 +22,7 @@ from logwatch_monitis.grammar import load_rules
 from logwatch_monitis.grammar.build import build
 from logwatch_monitis.grammar.loader import RulesHolder, check_files
 from logwatch_monitis.grammar.pattern_file import FILE_KEYS, MAX_RULES, RULE_KEYS
-from logwatch_monitis.grammar.search_path import Found, Search
+from logwatch_monitis.grammar.search_path import FoundFile, PatternFiles
 from logwatch_monitis.grammar.tree import KINDS
 from logwatch_monitis.grammar.trusted_file import owner_fault
 
@@ -505,7 +505,7 @@ SHAPES = [mistake for mistake in MISTAKES if not any(words in mistake[2] for wor
 def problems(text: str) -> str:
     """Return what a user is told about a pattern file."""
     with pytest.raises(DocumentError) as caught:
-        build(Search({"f": [Found("f", "f", text.encode())]}, []))
+        build(PatternFiles({"f": [FoundFile("f", "f", text.encode())]}, []))
     return caught.value.render()
 
 
@@ -811,7 +811,7 @@ def test_damaged_files(data):
         place = data.draw(st.integers(0, len(text)))
         text = text[:place] + scrap + text[place + data.draw(st.integers(0, 20)) :]
     try:
-        build(Search({"f": [Found("f", "f", text.encode())]}, []))
+        build(PatternFiles({"f": [FoundFile("f", "f", text.encode())]}, []))
     except DocumentError as error:
         lines = text.split("\n")
         for problem in error.problems:

@@ -15,7 +15,7 @@ from logwatch_monitis import patterns
 from logwatch_monitis.grammar import MAX_MESSAGE, load_rules
 from logwatch_monitis.grammar.fast_path import make_lane
 from logwatch_monitis.grammar.pattern_file import read_file
-from logwatch_monitis.grammar.tree import Hole, Line, Optional, Rule
+from logwatch_monitis.grammar.tree import Hole, Line, Optional, ParsedRule
 from logwatch_monitis.login import json_line
 from logwatch_monitis.scanner.fast_path import LOGINS, FastRule
 from logwatch_monitis.scanner.header_cache import HeaderCache, as_number
@@ -54,7 +54,7 @@ def with_user(line):
 def test_lane_of_any_line(rule, rng):
     """Whatever a lane takes, the rule takes with the same line and the same values."""
     defaults = {"host": "{machine}", "a": "{program}", "b": '"'}
-    rule = Rule(tuple(map(with_user, rule.lines)), rule.excepts, defaults)
+    rule = ParsedRule(tuple(map(with_user, rule.lines)), rule.excepts, defaults)
     for number, line in enumerate(rule.lines):
         before = [*rule.excepts, *rule.lines[:number]]
         lane = make_lane(("f/r", "f", "login"), ["p"], line, defaults, before)
