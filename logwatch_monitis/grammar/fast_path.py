@@ -4,7 +4,7 @@ A generated matcher costs a few calls for every hole; where most lines of a log 
 is what bounds the speed. Nearly all of them are plain: no blank inside a user name, no quote, no
 backslash, printable ASCII. For these the expression gives the same answer in one call. It claims
 only what it can be sure of, so a message that it does not take is not refused: the rule decides
-(`tests/test_lane.py` holds both against each other).
+(`tests/scanner/test_lane.py` holds both against each other).
 
 Why the answer is the same:
 
