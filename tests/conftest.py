@@ -1,12 +1,17 @@
-"""What every test shares: the umask, and how much effort property tests make."""
+"""What every test shares: umask, signals, and how much effort property tests make."""
 
 import os
+import signal
 from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.umask(0o022)  # tests of modes and owners give the same answer to everybody
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+for number in DEFAULTS:  # a shell starts background jobs that ignore them
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, DEFAULTS[number])
 
 pytest.register_assert_rewrite("chaos")
 

@@ -39,6 +39,14 @@ MOMENTS = [
 """Modules in the order in which ``run`` comes to them, our first one first."""
 
 
+def ended(started):
+    """Return the exit code of a process that ends by itself within a minute."""
+    try:
+        return started.wait(60)
+    finally:
+        started.kill()
+
+
 def kicked(directory, moment, number, *words):
     """Start a command that gets a signal at a certain moment; return it and where it writes."""
     config = directory / "config.yaml"
@@ -63,7 +71,7 @@ def test_a_hangup_while_the_agent_is_loaded_is_a_reload(moment, tmp_path):
         said = tmp_path / "said"
         loaded = eventually(lambda: "The configuration was read again" in said.read_text())
         started.send_signal(signal.SIGTERM)
-        code = started.wait(30)
+        code = ended(started)
 
     assert loaded, said.read_text()
     assert code == 0
@@ -74,7 +82,7 @@ def test_a_hangup_while_the_agent_is_loaded_is_a_reload(moment, tmp_path):
 def test_an_agent_that_is_to_end_while_it_is_loaded_ends_cleanly(moment, number, tmp_path):
     """The exit code is 0, and nothing is said of it."""
     with kicked(tmp_path, moment, number, *RUN)[0] as started:
-        code = started.wait(60)
+        code = ended(started)
 
     said = (tmp_path / "said").read_text()
     assert (code, "Traceback" in said) == (0, False), said
@@ -87,7 +95,7 @@ def test_an_agent_that_is_to_end_while_it_is_loaded_ends_cleanly(moment, number,
 def test_a_command_that_is_to_end_while_it_is_loaded_says_so(moment, number, code, tmp_path):
     """128 and the number of the signal, without a word."""
     with kicked(tmp_path, moment, number, "scan", str(EXAMPLE_LOG))[0] as started:
-        found = started.wait(60)
+        found = ended(started)
 
     assert (found, (tmp_path / "said").read_text()) == (code, "")
 
@@ -101,7 +109,7 @@ def test_a_hangup_of_a_monitor_without_a_certificate_changes_nothing(tmp_path):
         started.send_signal(signal.SIGHUP)
         os.kill(started.pid, signal.SIGTERM)
 
-        assert started.wait(30) == 0
+        assert ended(started) == 0
 
 
 FLOOD = """\
