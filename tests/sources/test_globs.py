@@ -57,4 +57,4 @@ def test_globs_of_the_configuration_are_expanded_in_one_place():
         for path in package.rglob("*.py")
         if re.search(r"glob\.i?glob\(", path.read_text())
     }
-    assert found == {"history.py", "sshd_config.py"}
+    assert found == {"history/reader.py", "config/sshd_config.py"}

@@ -77,7 +77,7 @@ def test_programs_are_started_in_one_place():
     found = {
         f"{path.relative_to(PACKAGE)}: {name}"
         for path in SOURCES
-        if path != PACKAGE / "programs.py"
+        if path != PACKAGE / "sources" / "programs.py"
         for name in (*_used(ast.parse(path.read_text())), *_popens(ast.parse(path.read_text())))
     }
     assert found == set()
@@ -221,7 +221,7 @@ def test_a_child_is_the_same_program_as_its_parent(form, tmp_path):
         with zipfile.ZipFile(home, "w") as packed:
             for path in copy.rglob("*"):
                 packed.write(path, path.relative_to(copy))
-    asked = "from logwatch_monitis import programs as p; import sys; \
+    asked = "from logwatch_monitis.sources import programs as p; import sys; \
         sys.exit(p.start(p.python('logwatch_monitis', '--version')).wait())"
     for before in ([], ["-P"]):
         done = subprocess.run(
