@@ -64,7 +64,7 @@ def test_lines_reach_the_terminal_in_one_place():
         and ast.unparse(node.func) in ("print", "click.echo", "click.secho", "sys.stderr.write")
     }
     # The completion of a shell is our own text; the monitor's process knows no click.
-    assert found == {"cli/options.py", "cli/completion.py", "monitor/__main__.py"}
+    assert found == {"cli/options.py", "cli/completion.py", "server/web/__main__.py"}
 
 
 def test_tables_are_made_in_one_place():

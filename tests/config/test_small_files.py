@@ -7,10 +7,10 @@ import pytest
 from commands import ROOT, process, run
 
 PACKAGE = ROOT / "logwatch_monitis"
-OWN = {"grammar/search.py", "installing.py", "monitor/page.py"}
+OWN = {"grammar/search_path.py", "config/install.py", "server/page/routes.py"}
 """Read files of the package itself."""
-SYSTEM = {"spool/identity.py", "sources/journalctl.py"}
-"""Read ``/etc/machine-id``."""
+SYSTEM = {"spool/machine_id.py", "sources/journal/journalctl.py", "sources/permissions.py"}
+"""Read ``/etc/machine-id`` or ``/proc``."""
 
 
 def _little_memory():
