@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 
 os.umask(0o022)  # tests of modes and owners give the same answer to everybody
 DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
-for number in DEFAULTS:  # a shell starts background jobs that ignore them
+for number, handler in DEFAULTS.items():  # a shell starts background jobs that ignore them
     if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, DEFAULTS[number])
+        signal.signal(number, handler)
 
 pytest.register_assert_rewrite("chaos")
 

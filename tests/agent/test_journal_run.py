@@ -286,7 +286,8 @@ def test_whoever_may_not_read_the_journal_is_told_what_to_do():
         (Path(name) / "state").mkdir()
         os.chown(Path(name) / "state", 65534, 65534)
         program = (
-            "import sys; from pathlib import Path; from logwatch_monitis.sources.journal import journalctl;"
+            "import sys; from pathlib import Path;"
+            "from logwatch_monitis.sources.journal import journalctl;"
             f"journalctl._DIRECTORIES = (Path({name!r}),);"
             "from logwatch_monitis.cli.main import execute; sys.exit(execute(sys.argv[1:]))"
         )

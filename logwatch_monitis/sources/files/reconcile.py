@@ -137,7 +137,7 @@ class Reconciler:
                     shelf.verify()
                     self._verify_live()
                     shelf.settle()
-                    return self._build(shelf, unseen, marks)
+                    return self._build_or_undo(shelf, unseen, marks)
             except TooCostlyError as error:
                 shelf.put_off(error.path)
                 raise ShelfBusyError from error
@@ -303,6 +303,19 @@ class Reconciler:
                 if index < low:
                     break
         return marks
+
+    def _build_or_undo(
+        self, shelf: RotatedCopies, unseen: list[int], marks: dict[int, Follower]
+    ) -> list[Follower]:
+        """Build, and close what was opened for it where a copy moves or costs too much."""
+        before = [file.handle for file in self._files]
+        try:
+            return self._build(shelf, unseen, marks)
+        except BaseException:
+            for file, handle in zip(self._files, before, strict=True):
+                file.handle = handle
+            shelf.take_back()
+            raise
 
     def _build(
         self, shelf: RotatedCopies, unseen: list[int], marks: dict[int, Follower]

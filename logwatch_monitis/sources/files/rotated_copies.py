@@ -190,6 +190,7 @@ class RotatedCopies:
         self._listing = self._list(live)
         self._handles: OrderedDict[str, OpenFile | None] = OrderedDict()
         self._pinned: set[str] = set()
+        self._taken: list[OpenFile] = []
         self._known = known
         try:
             self.copies = self._undoubled()
@@ -242,7 +243,13 @@ class RotatedCopies:
         if handle:
             handle.allowance = None
             handle.rest()
+            self._taken.append(handle)
         return handle
+
+    def take_back(self) -> None:
+        """Close what was taken: its taker could not go on."""
+        for handle in self._taken:
+            handle.close()
 
     def put_off(self, path: str) -> None:
         """Keep the open copy at *path*, whose allowance is used up, for the next look."""
