@@ -223,7 +223,7 @@ class MonitisClient:
 
     def forget_user(self, user: str) -> int:
         """Erase all results of a person at our own monitor; return how many there were."""
-        erased = self._post({"action": FORGET_USER, "user": user}) or 0
+        erased = self._post_anew({"action": FORGET_USER, "user": user}) or 0
         if not isinstance(erased, int):
             raise BusyError("the answer does not say how many results were erased")
         return erased
