@@ -37,12 +37,14 @@ def test_a_glob_means_what_it_means_in_python(pattern, tmp_path):
     assert expand(wanted) == sorted(set(glob.glob(wanted, recursive=True)))
 
 
-@pytest.mark.parametrize("pattern", ["/**/**/**/*", "/*/*/*/*/*/absent", "/proc/**/x"])
+@pytest.mark.parametrize("pattern", ["/**/**/**/*", "HERE/*/*/*/*/absent", "/proc/**/x"])
 def test_a_glob_that_means_half_the_machine(pattern, tmp_path):
     """It is refused after so much work; `check` says what to do, with 78."""
+    for number in range(30):
+        os.symlink(".", tmp_path / f"round{number}")
+    pattern = pattern.replace("HERE", str(tmp_path))
     with pytest.raises(SetupError, match="2,000 places would have to be looked at"):
         expand(pattern, 2000)
-    os.symlink(".", tmp_path / "round")
     config = tmp_path / "config.yaml"
     config.write_text(f"state_directory: {tmp_path}/state\nsources: {{files: ['{pattern}']}}\n")
     done = run("check", "--config", config)
