@@ -2,17 +2,19 @@
 
     python benchmarks/soak.py [--minutes 30] [--rate 500] [--faults 0.1] [--kill-every 60]
 
-Starts a monitor (``serve``), a line to it on which a share of the requests fails, and an agent
-(``run``) on a log that gets so many logins a second and is rotated every half minute. The agent is
+Starts a monitor (``serve``), a line to it on which a share of the requests fails and which never
+lets certain logins pass, and an agent (``run``) on a log that gets so many logins a second, is
+rotated every half minute and rewritten now and then, beside thousands of older copies. The agent is
 killed now and then, the monitor once on the way. Prints a line every ten seconds, and the counts at
-the end. Exit code 1 if a login is lost, altered, stored twice or out of order, or if memory, file
-descriptors, threads or the size of the agent's database keep growing.
+the end. Exit code 1 if a login is lost, altered or stored twice, if one that cannot pass is no dead
+letter, or if memory, file descriptors, threads or the size of the agent's database keep growing.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import itertools
 import re
 import signal
@@ -24,13 +26,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from chaos import Log, expected, plain_config, results_of
-from fault_proxy import FaultProxy
+from fault_proxy import REFUSALS, FaultProxy, Firewall
 from running import Running, eventually
 
 from logwatch_monitis.config.keys import Keys
@@ -38,6 +41,48 @@ from logwatch_monitis.config.keys import Keys
 SAMPLE_S = 10
 DRAIN_S = 300
 KEEP = 6
+
+
+REWRITES = (
+    "sed -i /CRON/d {}",
+    "sed '0,/CRON/{{/CRON/d}}' {} > x; mv x {}",
+    "sed '0,/CRON/{{/CRON/d}}' {} > x; cp x {}; rm x",
+    "(echo 'Jan  1 00:00:00 web1 cron[1]: put before all'; cat {}) > x; mv x {}",
+)
+"""What people do to a log, as commands of the shell; no login is deleted."""
+
+
+class Line(Firewall):
+    """A line to the monitor that fails now and then, and never lets certain users pass."""
+
+    def __init__(self, share: float, fates: dict[str, str]) -> None:
+        """Prepare; see `Firewall` and `FaultProxy`."""
+        super().__init__("", fates)
+        self.share = share
+
+    def fate(self, body: bytes) -> str:
+        """See `FaultProxy.fate`."""
+        if name := super().fate(body):
+            return name
+        self.met[""] -= 1  # both count what passes
+        return FaultProxy.fate(self, body)
+
+
+def poisoned(options: argparse.Namespace) -> dict[str, str]:
+    """Return the users who never pass, spread over the run, and what is answered for each."""
+    apart = int(options.minutes * 60 * options.rate) // (options.poisoned + 1)
+    names = itertools.cycle(REFUSALS)
+    return {f"u{apart * (n + 1)}": next(names) for n in range(options.poisoned)}
+
+
+def make_copies(log: Path, count: int) -> None:
+    """Put older rotated copies beside a log, each with a login that nobody asks for."""
+    for n in range(count):
+        day = date(2025, 1, 1) - timedelta(days=n)
+        message = "Accepted password for old from 192.0.2.7 port 9 ssh2"
+        line = f"{day}T12:00:00+00:00 web1 sshd[7]: {message}\n"
+        path = log.with_name(f"{log.name}-{day:%Y%m%d}.gz")
+        path.write_bytes(gzip.compress(line.encode()))
 
 
 class Monitor:
@@ -104,6 +149,7 @@ class Soak:
     def __init__(self, directory: Path, options: argparse.Namespace, proxy: FaultProxy) -> None:
         self.options = options
         self.log = Log(directory / "auth.log")
+        make_copies(self.log.path, options.copies)
         self.monitor = Monitor(directory / "monitor")
         proxy.target = self.monitor.url
         keys = Keys.load_or_make(self.monitor.directory)
@@ -113,6 +159,7 @@ class Soak:
         self.samples: dict[str, list[int]] = defaultdict(list)
         self.kills = 0
         self.rotations = 0
+        self.rewrites = 0
         self.born = time.monotonic()
 
     def live(self) -> None:
@@ -121,6 +168,7 @@ class Soak:
         turns = [
             (SAMPLE_S, self.sample),
             (self.options.rotate_every, self.rotate),
+            (self.options.rewrite_every, self.rewrite),
             (self.options.kill_every, self.kill_agent),
             (self.options.minutes * 30 + 5, self.kill_monitor),
         ]
@@ -147,6 +195,18 @@ class Soak:
         """Rename and create, and compress what is older."""
         self.log.rotate(keep=KEEP)
         self.rotations += 1
+
+    def rewrite(self) -> None:
+        """Do to the log what people do to logs."""
+        script = REWRITES[self.rewrites % len(REWRITES)].format(self.log.path, self.log.path)
+        subprocess.run(["sh", "-ec", script], cwd=self.log.path.parent, check=True)
+        self.rewrites += 1
+
+    def dead(self) -> set[int]:
+        """Return the numbers of the logins that the agent has put aside."""
+        path = self.agent.state / "spool.sqlite3"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return {int(user[1:]) for (user,) in db.execute("SELECT user FROM dead")}
 
     def kill_agent(self) -> None:
         """Kill the agent and start it again at once."""
@@ -181,27 +241,32 @@ class Soak:
             f" {agent.descriptors} fds {agent.threads} threads, database {database // 1024} KiB"
             f" | monitor {monitor.memory // 1024} MiB {monitor.descriptors} fds"
             f" {monitor.threads} threads | {self.kills} kills {self.rotations} rotations"
+            f" {self.rewrites} rewrites"
             f" {sum(self.proxy.met.values()) - self.proxy.met['']} faults",
             flush=True,
         )
 
     def verdict(self) -> int:
         """Wait for the rest, compare all, print what was found; return how much is wrong."""
-        eventually(lambda: self.monitor.stored() >= len(self.log.written), DRAIN_S)
+        never = {int(user[1:]) for user in poisoned(self.options)}
+        passing = len(self.log.written) - len(never)
+        eventually(lambda: self.monitor.stored() >= passing and self.dead() == never, DRAIN_S)
         self.sample()
-        wanted, found = expected(self.log), results_of(self.monitor.database)
+        wanted = [row for row in expected(self.log) if row.number not in never]
+        found, dead = results_of(self.monitor.database), self.dead()
         lost = len({row.number for row in wanted} - {row.number for row in found})
         twice = len(found) - len({row.number for row in found})
         altered = len(set(found) - set(wanted))
         disorder = sum(a.number > b.number for a, b in itertools.pairwise(found))
         print(
-            f"written {len(wanted)}, stored {len(found)}: {lost} lost, {altered} altered,"
-            f" {twice} twice, {disorder} out of order"
+            f"passing {len(wanted)}, stored {len(found)}: {lost} lost, {altered} altered,"
+            f" {twice} twice, {disorder} out of order (what a failing line held up)"
         )
+        print(f"dead letters: {len(dead)}, of which {len(dead & never)} never pass ({len(never)})")
         print("faults met:", ", ".join(f"{n} {k or 'none'}" for k, n in self.proxy.met.items()))
         growing = [name for name in self.samples if self._grows(name)]
         print("growing:", ", ".join(growing) or "nothing")
-        return lost + altered + twice + disorder + len(growing)
+        return lost + altered + twice + len(dead ^ never) + len(growing)
 
     def _grows(self, name: str) -> bool:
         """Compare the second quarter with the last one, and print both."""
@@ -220,11 +285,14 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=500, help="logins a second")
     parser.add_argument("--faults", type=float, default=0.1, help="share of failing requests")
     parser.add_argument("--rotate-every", type=float, default=30, help="seconds")
+    parser.add_argument("--rewrite-every", type=float, default=47, help="seconds")
     parser.add_argument("--kill-every", type=float, default=60, help="seconds")
+    parser.add_argument("--poisoned", type=int, default=10, help="logins that never pass")
+    parser.add_argument("--copies", type=int, default=3000, help="older rotated copies")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="lwm-soak-") as directory,
-        FaultProxy("", options.faults) as proxy,
+        Line(options.faults, poisoned(options)) as proxy,
     ):
         soak = Soak(Path(directory), options, proxy)
         try:
